@@ -1,0 +1,62 @@
+"""The exported model on disk: what a trainer writes and a server reads.
+
+One version is one folder, `<model-dir>/<version>/`:
+
+    saved_model.pb, variables/   a SavedModel that any TensorFlow loads
+    weights.safetensors          the same weights, for readers without TensorFlow
+    manifest.json                what the version is, where it came from, each file's sha256
+
+A version appears by one atomic rename and is never changed after.
+"""
+
+from flatdense_artifact.digest import digest_files, verify_files
+from flatdense_artifact.errors import ArtifactError, ManifestInvalid, NoVersions, VersionDamaged
+from flatdense_artifact.manifest import (
+    FORMAT_VERSION,
+    MANIFEST_NAME,
+    Architecture,
+    Golden,
+    Histogram,
+    Layer,
+    Manifest,
+    Metrics,
+    Training,
+    read_manifest,
+    write_manifest,
+)
+from flatdense_artifact.versions import list_versions, next_version, version_folder
+from flatdense_artifact.weights import (
+    WEIGHTS_NAME,
+    DenseLayer,
+    Weights,
+    read_weights,
+    write_weights,
+)
+
+__all__ = [
+    "FORMAT_VERSION",
+    "MANIFEST_NAME",
+    "WEIGHTS_NAME",
+    "Architecture",
+    "ArtifactError",
+    "DenseLayer",
+    "Golden",
+    "Histogram",
+    "Layer",
+    "Manifest",
+    "ManifestInvalid",
+    "Metrics",
+    "NoVersions",
+    "Training",
+    "VersionDamaged",
+    "Weights",
+    "digest_files",
+    "list_versions",
+    "next_version",
+    "read_manifest",
+    "read_weights",
+    "verify_files",
+    "version_folder",
+    "write_manifest",
+    "write_weights",
+]
