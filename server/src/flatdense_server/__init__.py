@@ -1,0 +1,1 @@
+"""A gRPC server for one small classifier."""

@@ -1,0 +1,42 @@
+"""The `flatdense-server` command."""
+
+import logging
+import os
+
+import click
+from flatdense_artifact import ArtifactError
+
+from flatdense_server.engine.engine import EngineError
+from flatdense_server.listen import PortUnavailable
+from flatdense_server.models.loader import NoUsableVersion
+from flatdense_server.observe.logs import configure_logs
+from flatdense_server.settings import Settings, quieten_tensorflow, with_settings
+from flatdense_server.worker import Worker
+
+
+@with_settings
+@click.option("--print-config", is_flag=True, help="Print the effective settings and exit.")
+@click.version_option(package_name="flatdense-server")
+def main(settings: Settings, *, print_config: bool) -> None:
+    """Serve the newest version in a model folder over gRPC.
+
+    Stops on SIGTERM and Ctrl-C: accepted calls are answered, new ones refused.
+    """
+    if print_config:
+        click.echo("\n".join(settings.lines()))
+        return
+    configure_logs(settings.log_format, settings.log_level)
+    quieten_tensorflow()
+    try:
+        worker = Worker(settings)
+        worker.run()
+    except (ArtifactError, EngineError, NoUsableVersion, PortUnavailable) as error:
+        raise click.ClickException(str(error)) from None
+    if worker.loading:
+        # Nothing was accepted yet, and compiled code on another thread cannot be interrupted.
+        logging.shutdown()
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Groups ready tasks into batches and hands each batch to one callback."""
+
+import threading
+import time
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
+from typing import Generic
+
+from flatdense_server.batching.queue import Payload, QueueLimits, ReadyQueue, Result, Task
+from flatdense_server.errors import DeadlineExpired, Draining
+
+RunBatch = Callable[[Sequence[Task[Payload, Result]]], Sequence[Result]]
+
+
+class Batcher(Generic[Payload, Result]):
+    """Runs what is ready as one batch, while the next batch gathers by itself. There is no timer.
+
+    - submit() never blocks: it gives a Future, or raises QueueFull or Draining.
+    - run(batch) is called on one thread, one batch at a time, and gives one result for each task.
+    - A task that was cancelled, or whose deadline has passed, is dropped before its batch runs.
+    - Whatever happens to a batch, each of its futures is settled exactly once: with its own
+      result, or with the exception that run() raised.
+    - close() refuses new tasks, lets every accepted one be settled, and then ends the thread.
+    """
+
+    def __init__(
+        self, run: RunBatch[Payload, Result], *, max_batch_rows: int, limits: QueueLimits
+    ) -> None:
+        self._run = run
+        self._max_batch_rows = max_batch_rows
+        self._queue: ReadyQueue[Payload, Result] = ReadyQueue(limits)
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="batcher", daemon=True)
+        self._thread.start()
+
+    def submit(
+        self, payload: Payload, *, rows: int, kind: Hashable, deadline_s: float | None = None
+    ) -> Future[Result]:
+        """Queues one task. `deadline_s` is on the clock of time.monotonic()."""
+        task: Task[Payload, Result] = Task(
+            payload=payload,
+            rows=rows,
+            kind=kind,
+            enqueued_s=time.monotonic(),
+            deadline_s=deadline_s,
+        )
+        with self._changed:
+            if self._closed:
+                raise Draining("the server is stopping. Try another one, or try again later.")
+            self._queue.put(task)
+            self._changed.notify()
+        return task.future
+
+    def close(self) -> None:
+        """Settles what was accepted, then ends the thread. Calling it again changes nothing."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while batch := self._next_batch():
+            live = [task for task in batch if claim(task, now_s=time.monotonic())]
+            if live:
+                self._settle(live)
+
+    def _next_batch(self) -> list[Task[Payload, Result]]:
+        """Waits for ready tasks; empty only when closed and drained."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or len(self._queue) > 0)
+            return self._queue.take(self._max_batch_rows)
+
+    def _settle(self, batch: list[Task[Payload, Result]]) -> None:
+        try:
+            results = self._run(batch)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the callers are told
+            for task in batch:
+                task.future.set_exception(error)
+            return
+        for task, result in zip(batch, results, strict=True):
+            task.future.set_result(result)
+
+
+def claim(task: Task[Payload, Result], *, now_s: float) -> bool:
+    """Whether a task goes into its batch. One that does not is settled here."""
+    if not task.future.set_running_or_notify_cancel():
+        return False
+    if task.deadline_s is not None and task.deadline_s <= now_s:
+        task.future.set_exception(
+            DeadlineExpired("the deadline passed while the request waited for its turn.")
+        )
+        return False
+    return True

@@ -1,0 +1,86 @@
+"""flatdense.v1.Classifier on grpcio's public API."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Final
+
+import grpc
+from flatdense_proto.v1 import classifier_pb2 as pb
+
+from flatdense_server.edge.call import Call
+from flatdense_server.edge.stream import RequestStream, Streams
+from flatdense_server.models.registry import Registry
+from flatdense_server.models.servable import Servable
+from flatdense_server.observe.metrics import Metrics
+from flatdense_server.protocols import native
+from flatdense_server.tensors import Outputs
+
+SERVICE: Final[str] = pb.DESCRIPTOR.services_by_name["Classifier"].full_name
+
+
+class ClassifierService:
+    """Decodes, queues, waits, encodes: each call on a thread of grpc's pool."""
+
+    def __init__(
+        self, registry: Registry, *, streams: Streams, metrics: Metrics, max_request_rows: int
+    ) -> None:
+        self._registry = registry
+        self._streams = streams
+        self._metrics = metrics
+        self._max_request_rows = max_request_rows
+
+    def classify(
+        self, request: pb.ClassifyRequest, context: grpc.ServicerContext
+    ) -> pb.ClassifyResponse:
+        """Classify: one request, one answer."""
+        with Call(context, f"{SERVICE}/Classify", self._metrics) as call:
+            servable, answer = self._submit(request, call)
+            withdraw_on_end(context, answer)
+            return encode(servable, answer)
+
+    def classify_stream(
+        self, requests: Iterator[pb.ClassifyRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.ClassifyResponse]:
+        """ClassifyStream: one answer for each request, in order."""
+        with (
+            Call(context, f"{SERVICE}/ClassifyStream", self._metrics) as call,
+            self._streams.admit(),
+        ):
+            stream = RequestStream(requests, context, lambda request: self._submit(request, call))
+            with self._streams.attached(stream):
+                for servable, answer in stream:
+                    yield encode(servable, answer)
+
+    def get_model(
+        self, request: pb.GetModelRequest, context: grpc.ServicerContext
+    ) -> pb.GetModelResponse:
+        """GetModel: what the model is and how it is served."""
+        with Call(context, f"{SERVICE}/GetModel", self._metrics) as call:
+            servable = self._resolve(request.model)
+            call.answered_by(servable.name, servable.version)
+            return native.describe(self._registry.summarize(servable))
+
+    def _submit(self, request: pb.ClassifyRequest, call: Call) -> tuple[Servable, Future[Outputs]]:
+        servable = self._resolve(request.model)
+        call.answered_by(servable.name, servable.version)
+        rows = native.decode(request, max_rows=self._max_request_rows)
+        return servable, servable.submit(rows, deadline_s=call.deadline_s)
+
+    def _resolve(self, selector: pb.ModelSelector) -> Servable:
+        version = selector.version if selector.HasField("version") else None
+        return self._registry.resolve(selector.name, version, selector.label)
+
+
+def withdraw_on_end(context: grpc.ServicerContext, answer: Future[Outputs]) -> None:
+    """A caller that goes away takes its rows out of the queue."""
+
+    def withdraw() -> None:
+        answer.cancel()
+
+    if not context.add_callback(withdraw):
+        withdraw()
+
+
+def encode(servable: Servable, answer: Future[Outputs]) -> pb.ClassifyResponse:
+    """Waits for an answer and writes it."""
+    return native.encode(answer.result(), model_name=servable.name, model_version=servable.version)

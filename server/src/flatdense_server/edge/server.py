@@ -1,0 +1,174 @@
+"""The gRPC server: its port, its services, its end."""
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+from flatdense_proto.v1 import classifier_pb2 as pb
+from grpc_health.v1 import health
+from grpc_reflection.v1alpha import reflection
+
+from flatdense_server.edge.classifier import SERVICE, ClassifierService
+from flatdense_server.edge.health import Health
+from flatdense_server.edge.stream import Streams
+from flatdense_server.listen import explain_bind_failure
+from flatdense_server.models.registry import Registry
+from flatdense_server.observe.metrics import Metrics
+from flatdense_server.tensors import PIXELS
+
+FLUSH_S: Final = 0.5
+"""For the last statuses to leave, once every handler has returned."""
+
+WATCHERS: Final = 64
+"""Health watchers and reflection streams beside the calls that are bounded by settings."""
+
+FLOAT32_ROW_BYTES: Final = 4 * PIXELS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeOptions:
+    """What the gRPC server obeys."""
+
+    host: str
+    port: int
+    """0 picks a free one."""
+    max_request_rows: int
+    max_inflight: int
+    """Unary calls answered at a time, a thread each. Beyond it gRPC refuses at once."""
+    max_streams: int
+    """Open ClassifyStream calls, two threads each."""
+    reflection: bool
+
+    @property
+    def max_message_bytes(self) -> int:
+        """What gRPC itself lets in.
+
+        Twice the biggest request, so that one that is somewhat too big is refused by us, with a
+        message that names the limit in rows.
+        """
+        return 2 * self.max_request_rows * FLOAT32_ROW_BYTES + (1 << 20)
+
+
+class GrpcServer:
+    """Every gRPC service on one port: start -> drain -> stop.
+
+    The port is bound by the constructor, which raises PortUnavailable where it cannot be.
+    """
+
+    def __init__(self, options: EdgeOptions, *, registry: Registry, metrics: Metrics) -> None:
+        self._streams = Streams(max_streams=options.max_streams)
+        self._handlers = HandlerPool(options.max_inflight)
+        self._stream_handlers = ThreadPoolExecutor(options.max_streams, thread_name_prefix="stream")
+        self._server = grpc.server(
+            self._handlers,
+            options=channel_options(options),
+            maximum_concurrent_rpcs=options.max_inflight + options.max_streams + WATCHERS,
+        )
+        self.health = Health((SERVICE, registry.model_name))
+        self.health.register(self._server)
+        service = ClassifierService(
+            registry,
+            streams=self._streams,
+            metrics=metrics,
+            max_request_rows=options.max_request_rows,
+        )
+        self._register_classifier(service)
+        if options.reflection:
+            names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, self._server)
+        self.port = bind(self._server, options.host, options.port)
+
+    def start(self) -> None:
+        """Takes calls. Until the registry has a version they are refused as not ready."""
+        self._server.start()
+
+    def stop(self, grace_s: float) -> bool:
+        """Takes no new call, answers the accepted ones, and ends.
+
+        Gives back whether all of them were answered within `grace_s`.
+        """
+        stopped = self._server.stop(grace_s)
+        self._streams.drain()
+        finished = self._handlers.wait_idle(grace_s)
+        # What is left are health watchers and idle reflection streams, which would never end.
+        self._server.stop(FLUSH_S)
+        stopped.wait()
+        self._stream_handlers.shutdown()
+        return finished
+
+    def _register_classifier(self, service: ClassifierService) -> None:
+        def classify_stream(requests: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+            return service.classify_stream(requests, context)
+
+        # Streams have threads of their own: open ones cannot starve unary calls.
+        classify_stream.experimental_thread_pool = self._stream_handlers  # type: ignore[attr-defined]
+        handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+            "Classify": grpc.unary_unary_rpc_method_handler(
+                service.classify,
+                pb.ClassifyRequest.FromString,
+                pb.ClassifyResponse.SerializeToString,
+            ),
+            "ClassifyStream": grpc.stream_stream_rpc_method_handler(
+                classify_stream,
+                pb.ClassifyRequest.FromString,
+                pb.ClassifyResponse.SerializeToString,
+            ),
+            "GetModel": grpc.unary_unary_rpc_method_handler(
+                service.get_model,
+                pb.GetModelRequest.FromString,
+                pb.GetModelResponse.SerializeToString,
+            ),
+        }
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(SERVICE, handlers),)
+        )
+
+
+class HandlerPool(ThreadPoolExecutor):
+    """grpc's threads for unary calls, counting those that were accepted and not yet answered."""
+
+    def __init__(self, threads: int) -> None:
+        super().__init__(threads, thread_name_prefix="handler")
+        self._idle = threading.Condition()
+        self._accepted = 0
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
+        """See ThreadPoolExecutor.submit."""
+        with self._idle:
+            self._accepted += 1
+        future = super().submit(fn, *args, **kwargs)
+        future.add_done_callback(self._settle)
+        return future
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Waits until nothing is accepted and unanswered; False where that takes longer."""
+        with self._idle:
+            return self._idle.wait_for(lambda: self._accepted == 0, timeout_s)
+
+    def _settle(self, _future: Future[Any]) -> None:
+        with self._idle:
+            self._accepted -= 1
+            self._idle.notify_all()
+
+
+def bind(server: grpc.Server, host: str, port: int) -> int:
+    """Binds the port and gives its number. Raises PortUnavailable."""
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        return server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise explain_bind_failure("grpc", host, port) from error
+
+
+def channel_options(options: EdgeOptions) -> list[tuple[str, Any]]:
+    """The settings of grpc itself."""
+    return [
+        # Without this a second server would silently share the port of the first.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", options.max_message_bytes),
+        # Clients may ping idle connections every 10 s to find dead ones.
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+    ]

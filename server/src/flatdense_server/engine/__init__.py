@@ -1,0 +1,1 @@
+"""Runs the network on rows. Knows no request, no queue, no transport."""

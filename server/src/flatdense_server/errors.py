@@ -1,0 +1,61 @@
+"""What can go wrong with a request, in terms of the domain. No transport is named here.
+
+RequestError
+├── InvalidInput      the tensor is not what the model takes
+├── NotFound          no such model, version or label
+├── NotReady          the model is still loading
+├── Draining          the server is stopping
+├── QueueFull         more work is waiting than the server takes on
+├── DeadlineExpired   the answer would come too late
+└── InferenceFailed   the engine failed: not the caller's fault
+
+edge/status.py turns each into a gRPC status.
+"""
+
+
+class RequestError(Exception):
+    """A request that is not answered. The message is for the caller."""
+
+
+class InvalidInput(RequestError):
+    """The tensor is not what the model takes. The same request would be refused again."""
+
+    def __init__(self, field: str, description: str) -> None:
+        super().__init__(f"{field}: {description}")
+        self.field = field
+        self.description = description
+
+
+class NotFound(RequestError):
+    """No such model, version or label. The message names what there is."""
+
+    def __init__(self, kind: str, name: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.name = name
+
+
+class NotReady(RequestError):
+    """The model is still loading: the same request will be answered later."""
+
+    retry_after_s = 1.0
+
+
+class Draining(RequestError):
+    """The server is stopping: another one, or the same one restarted, will answer."""
+
+    retry_after_s = 1.0
+
+
+class QueueFull(RequestError):
+    """More work is waiting than the server takes on. Refused at once; nothing was queued."""
+
+    retry_after_s = 0.1
+
+
+class DeadlineExpired(RequestError):
+    """The answer would come after the caller's deadline. The engine never saw the request."""
+
+
+class InferenceFailed(RequestError):
+    """The engine failed. The cause is in the server's log, not in the message."""

@@ -1,0 +1,1 @@
+"""What browsers, probes and scrapers ask for."""

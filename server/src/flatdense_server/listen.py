@@ -1,0 +1,50 @@
+"""Listening sockets, and why one could not be had."""
+
+import errno
+import os
+import socket
+
+
+class PortUnavailable(Exception):
+    """An address cannot be listened on. The message says why and what to do."""
+
+
+def listen(use: str, host: str, port: int) -> socket.socket:
+    """A listening TCP socket; port 0 picks a free one. Raises PortUnavailable.
+
+    `use` is grpc or http: it names the option to change.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # So that a restart need not wait for old connections; it does not share a port in use.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise PortUnavailable(describe(use, host, port, error)) from error
+    return listener
+
+
+def explain_bind_failure(use: str, host: str, port: int) -> PortUnavailable:
+    """Why somebody else's bind of the same address failed: gRPC itself does not say."""
+    try:
+        listen(use, host, port).close()
+    except PortUnavailable as error:
+        return error
+    return PortUnavailable(describe(use, host, port, OSError(errno.EADDRINUSE, "")))
+
+
+def describe(use: str, host: str, port: int, error: OSError) -> str:
+    """What is wrong with the address, and what to do."""
+    option = f"--{use}-port"
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"{host}:{port} is in use by another process. Stop it, or choose another port with "
+            f"{option} (FLATDENSE_{use.upper()}_PORT); 0 picks a free one."
+        )
+    if error.errno == errno.EACCES:
+        return f"{host}:{port} needs more rights. Choose a port above 1023 with {option}."
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return f"cannot listen on {host}:{port}: {reason}. Check --host and {option}."

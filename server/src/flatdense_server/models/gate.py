@@ -1,0 +1,63 @@
+"""What a version must show before it takes a single call."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from flatdense_artifact import Golden, Manifest, read_manifest, verify_files
+
+from flatdense_server.engine.engine import Engine, EngineError
+from flatdense_server.tensors import IMAGE_SHAPE, Rows
+
+OpenEngine = Callable[[Path], Engine]
+
+
+def open_version(folder: Path, open_engine: OpenEngine) -> tuple[Manifest, Engine]:
+    """Opens a version: its files are whole, its engine is warm, and it gives the golden answers.
+
+    Raises ArtifactError or EngineError saying which of these is not so.
+    """
+    manifest = read_manifest(folder)
+    verify_files(folder, manifest.files)
+    if tuple(manifest.architecture.input_shape) != IMAGE_SHAPE:
+        raise EngineError(
+            f"{folder} takes images of {manifest.architecture.input_shape}; this server serves "
+            f"{list(IMAGE_SHAPE)}."
+        )
+    engine = open_engine(folder)
+    try:
+        check_classes(manifest, engine)
+        check_golden(manifest.golden, engine)
+    except EngineError:
+        engine.close()
+        raise
+    return manifest, engine
+
+
+def check_classes(manifest: Manifest, engine: Engine) -> None:
+    """Raises EngineError where the manifest names another number of classes than come out."""
+    if engine.spec.class_count != len(manifest.classes):
+        raise EngineError(
+            f"the network gives {engine.spec.class_count} classes and the manifest names "
+            f"{len(manifest.classes)}. Export the model again."
+        )
+
+
+def check_golden(golden: Golden, engine: Engine) -> None:
+    """Raises EngineError where the engine's answers to the golden inputs are not the golden ones.
+
+    Both dtypes are tried: the same images as uint8, and scaled as float32.
+    """
+    images, expected = golden.inputs(), golden.outputs()
+    scaled: Rows = images.astype(np.float32) / np.float32(255)
+    rows: Rows
+    for rows in (images, scaled):
+        difference = np.abs(engine.run([rows]).probabilities - expected)
+        worst = float(difference.max())
+        if not worst <= golden.tolerance:  # NaN must fail too
+            row = int(np.nanargmax(difference.max(axis=1)))
+            raise EngineError(
+                f"golden input {row} as {rows.dtype} gives probabilities that differ by "
+                f"{worst:.3g} from the trainer's; at most {golden.tolerance:.3g} is the same "
+                "answer. The weights or the engine are not what was exported."
+            )

@@ -1,0 +1,66 @@
+"""Structured logs: one event a line, as text for people or JSON for machines.
+
+An event is a short constant message; its particulars go in `extra`:
+
+    log.info("ready", extra={"model": "mnist", "version": 1})
+"""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+LogFormat = Literal["text", "json"]
+
+OWN_ATTRIBUTES: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "color_message"}
+
+
+def configure_logs(log_format: LogFormat, level: str) -> None:
+    """Sends every logger of this process to standard error in one form. Called once, at start."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(TextFormatter() if log_format == "text" else JsonFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
+
+
+class TextFormatter(logging.Formatter):
+    """`12:34:56.789 INFO  ready  model=mnist version=1`, and below it a traceback if any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, unless there is a traceback."""
+        time = datetime.fromtimestamp(record.created, UTC).astimezone()
+        pairs = [f"{key}={quote(value)}" for key, value in particulars(record).items()]
+        line = f"{time:%H:%M:%S}.{time.microsecond // 1000:03d} {record.levelname:<7} "
+        line += "  ".join([record.getMessage(), " ".join(pairs)]).rstrip()
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time (RFC 3339, UTC), level, event, then the particulars."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, always."""
+        time = datetime.fromtimestamp(record.created, UTC)
+        event = {
+            "time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **particulars(record),
+        }
+        if record.exc_info:
+            event["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(event, default=str, ensure_ascii=False)
+
+
+def particulars(record: logging.LogRecord) -> dict[str, object]:
+    """What the caller gave in `extra`."""
+    return {key: value for key, value in vars(record).items() if key not in OWN_ATTRIBUTES}
+
+
+def quote(value: object) -> str:
+    """The value as it stands in a text line: quoted where it would not read as one word."""
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if not text or set(text) & set(' "=\n') else text

@@ -1,0 +1,140 @@
+"""The Prometheus metrics, all in one place: names, units and help."""
+
+from importlib.metadata import version as library_version
+from platform import python_version
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+)
+from prometheus_client.exposition import choose_encoder
+
+TIME_BUCKETS_S: Final = (*(float(f"{20e-6 * 1.3**step:.3g}") for step in range(42)), 1.0)
+"""20 us to 1 s in steps of 1.3: a quantile read from them is at most 30 % off."""
+
+ROW_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+
+MODEL_STATES: Final = ("loading", "ready", "failed")
+
+
+class Metrics:
+    """Every metric of one process, in a registry of its own.
+
+    Thread-safe. A `version` is "" where a request ended before its version was known.
+    """
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        model = ("model", "version")
+        self.requests = Counter(
+            "flatdense_requests",
+            "RPCs that ended, by gRPC status code.",
+            ("method", *model, "code"),
+            registry=registry,
+        )
+        self.request_duration_s = Histogram(
+            "flatdense_request_duration_seconds",
+            "From a decoded RPC to its answer.",
+            ("method", *model),
+            buckets=TIME_BUCKETS_S,
+            registry=registry,
+        )
+        self.queue_duration_s = Histogram(
+            "flatdense_queue_duration_seconds",
+            "From a request's arrival in the queue to the start of its batch.",
+            model,
+            buckets=TIME_BUCKETS_S,
+            registry=registry,
+        )
+        self.inference_duration_s = Histogram(
+            "flatdense_inference_duration_seconds",
+            "One batch through the engine.",
+            (*model, "engine"),
+            buckets=TIME_BUCKETS_S,
+            registry=registry,
+        )
+        self.batch_rows = Histogram(
+            "flatdense_batch_rows",
+            "Rows of one batch, without padding.",
+            model,
+            buckets=ROW_BUCKETS,
+            registry=registry,
+        )
+        self.rows = Counter(
+            "flatdense_rows", "Rows classified, without padding.", model, registry=registry
+        )
+        self.padding_rows = Counter(
+            "flatdense_padding_rows",
+            "Rows computed to fill a batch up to a compiled size.",
+            registry=registry,
+        )
+        self.predictions = Counter(
+            "flatdense_predictions",
+            "Rows by predicted class.",
+            (*model, "class"),
+            registry=registry,
+        )
+        self.inflight = Gauge(
+            "flatdense_inflight_requests", "RPCs being answered now.", registry=registry
+        )
+        self.rejected = Counter(
+            "flatdense_rejected",
+            "Requests refused for want of capacity or because of the server's state.",
+            ("reason",),
+            registry=registry,
+        )
+        self.deadline_expired = Counter(
+            "flatdense_deadline_expired",
+            "Requests dropped because their deadline passed, by where they were then.",
+            ("stage",),
+            registry=registry,
+        )
+        self.compilations = Counter(
+            "flatdense_xla_compilations",
+            "XLA compilations. Any in the phase `serving` is a defect.",
+            ("phase",),
+            registry=registry,
+        )
+        for phase in ("warmup", "serving"):
+            self.compilations.labels(phase)
+        self.model_state = Gauge(
+            "flatdense_model_state",
+            "1 for the state that a version is in, 0 for the others.",
+            (*model, "state"),
+            registry=registry,
+        )
+        self.model_load_duration_s = Gauge(
+            "flatdense_model_load_duration_seconds",
+            "From opening a version's folder to being ready to serve it.",
+            model,
+            registry=registry,
+        )
+        self.model_info = Gauge(
+            "flatdense_model_info",
+            "Always 1: what a served version is.",
+            (*model, "dataset", "parameters", "test_accuracy", "engine", "device"),
+            registry=registry,
+        )
+        Gauge(
+            "flatdense_build_info",
+            "Always 1: what runs here.",
+            ("version", "python", "grpcio"),
+            registry=registry,
+        ).labels(
+            library_version("flatdense-server"), python_version(), library_version("grpcio")
+        ).set(1)
+
+    def set_model_state(self, model: str, version: int, state: str) -> None:
+        """Moves a version to one of MODEL_STATES."""
+        for name in MODEL_STATES:
+            self.model_state.labels(model, version, name).set(name == state)
+
+    def expose(self, accept: str) -> tuple[bytes, str]:
+        """All metrics in the format that an Accept header asks for: (body, content type)."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type

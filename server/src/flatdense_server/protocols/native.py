@@ -1,0 +1,103 @@
+"""The codec of flatdense.v1.Classifier."""
+
+from typing import Final
+
+import msgspec
+from flatdense_artifact import Architecture, Manifest
+from flatdense_proto.v1 import classifier_pb2 as pb
+
+from flatdense_server.errors import InvalidInput
+from flatdense_server.protocols.pixels import view_rows
+from flatdense_server.summary import ModelSummary
+from flatdense_server.tensors import (
+    CLASSES_NAME,
+    FLOAT32,
+    INPUT_NAME,
+    PIXELS,
+    PROBABILITIES_NAME,
+    UINT8,
+    Outputs,
+    Rows,
+)
+
+DTYPES: Final = {pb.DATA_TYPE_UINT8: UINT8, pb.DATA_TYPE_FP32: FLOAT32.newbyteorder("<")}
+
+
+def decode(request: pb.ClassifyRequest, *, max_rows: int) -> Rows:
+    """The rows of a request: a view of its bytes. Raises InvalidInput."""
+    dtype = DTYPES.get(request.data_type)
+    if dtype is None:
+        raise InvalidInput(
+            "data_type",
+            f"expected DATA_TYPE_UINT8 (1) or DATA_TYPE_FP32 (2), got {request.data_type}.",
+        )
+    return view_rows("images", request.images, dtype, max_rows=max_rows)
+
+
+def encode(outputs: Outputs, *, model_name: str, model_version: int) -> pb.ClassifyResponse:
+    """The answer to one request."""
+    return pb.ClassifyResponse(
+        probabilities=outputs.probabilities.astype("<f4", copy=False).tobytes(),
+        classes=outputs.classes.tolist(),
+        model_name=model_name,
+        model_version=model_version,
+    )
+
+
+def describe(model: ModelSummary) -> pb.GetModelResponse:
+    """The answer to GetModel."""
+    manifest = model.manifest
+    classes = len(manifest.classes)
+    return pb.GetModelResponse(
+        name=model.name,
+        version=model.version,
+        available_versions=model.available_versions,
+        layers=describe_layers(manifest.architecture),
+        parameters=manifest.architecture.parameters,
+        class_names=manifest.classes,
+        inputs=[
+            pb.Tensor(name=INPUT_NAME, data_type=data_type, shape=[-1, PIXELS])
+            for data_type in ("UINT8", "FP32")
+        ],
+        outputs=[
+            pb.Tensor(name=PROBABILITIES_NAME, data_type="FP32", shape=[-1, classes]),
+            pb.Tensor(name=CLASSES_NAME, data_type="INT64", shape=[-1]),
+        ],
+        training=describe_training(manifest),
+        serving=pb.Serving(
+            engine=model.engine,
+            device=model.device,
+            ladder_rows=model.ladder_rows,
+            max_request_rows=model.max_request_rows,
+        ),
+    )
+
+
+def describe_layers(architecture: Architecture) -> list[pb.Layer]:
+    """The layers in the order of the forward pass."""
+    return [
+        pb.Layer(
+            name=layer.name,
+            kind=layer.kind,
+            activation=layer.activation or "",
+            output_shape=layer.output_shape,
+            parameters=layer.parameters,
+        )
+        for layer in architecture.layers
+    ]
+
+
+def describe_training(manifest: Manifest) -> pb.Training:
+    """The run that made the version."""
+    run = manifest.training
+    training = pb.Training(
+        dataset=run.dataset,
+        seed=run.seed,
+        epochs=run.epochs,
+        train_rows=run.train_rows,
+        validation_rows=run.validation_rows,
+        test_rows=run.test_rows,
+        metrics=msgspec.structs.asdict(manifest.metrics),
+    )
+    training.created_at.FromJsonString(manifest.created_at)
+    return training

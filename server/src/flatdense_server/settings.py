@@ -1,0 +1,185 @@
+"""The settings: one table of options, each with its flag, its variable, its default and its help.
+
+The only file that knows the environment.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from flatdense_server.engine.choice import DeviceName, EngineName
+from flatdense_server.observe.logs import LogFormat
+
+PREFIX: Final = "FLATDENSE"
+
+MAX_ROWS: Final = 1 << 16
+MAX_PORT: Final = 65_535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The effective settings. Field by field what OPTIONS says."""
+
+    host: str
+    grpc_port: int
+    http_port: int
+    model_dir: Path
+    model_name: str
+    engine: EngineName
+    device: DeviceName
+    max_batch_rows: int
+    max_request_rows: int
+    max_queued_rows: int
+    max_inflight: int
+    max_streams: int
+    reflection: bool
+    drain_delay_s: float
+    grace_s: float
+    log_format: LogFormat
+    log_level: str
+
+    def lines(self) -> list[str]:
+        """The settings as NAME=value lines: an environment that gives the same settings."""
+        return [
+            f"{PREFIX}_{field.name.upper()}={getattr(self, field.name)}" for field in fields(self)
+        ]
+
+
+def option(*names: str, kind: Any, default: Any, text: str) -> Callable[..., Any]:  # noqa: ANN401
+    """One option with its variable and default in the help."""
+    return click.option(
+        *names, type=kind, default=default, help=text, show_default=True, show_envvar=True
+    )
+
+
+def count(top: int) -> click.IntRange:
+    """A whole number from 1 to `top`."""
+    return click.IntRange(1, top)
+
+
+OPTIONS: Final = (
+    option("--host", kind=str, default="127.0.0.1", text="Address to listen on."),
+    option(
+        "--grpc-port",
+        kind=click.IntRange(0, MAX_PORT),
+        default=8500,
+        text="Port of every gRPC service; 0 picks a free one.",
+    ),
+    option(
+        "--http-port",
+        kind=click.IntRange(0, MAX_PORT),
+        default=8501,
+        text="Port of the page, /metrics, /healthz and /readyz; 0 picks a free one.",
+    ),
+    option(
+        "--model-dir",
+        kind=click.Path(path_type=Path),
+        default=Path("exported_model"),
+        text="Folder with the exported versions.",
+    ),
+    option("--model-name", kind=str, default="mnist", text="Name that requests use."),
+    option(
+        "--engine",
+        kind=click.Choice(["auto", "aot", "jit"]),
+        default="auto",
+        text="What runs the network: jit is TensorFlow XLA.",
+    ),
+    option(
+        "--device",
+        kind=click.Choice(["auto", "cpu", "gpu"]),
+        default="auto",
+        text="Where it runs.",
+    ),
+    option(
+        "--max-batch-rows",
+        kind=count(MAX_ROWS),
+        default=1024,
+        text="Biggest compiled batch; the powers of two below it are compiled too.",
+    ),
+    option(
+        "--max-request-rows",
+        kind=count(MAX_ROWS),
+        default=1024,
+        text="Most rows of one request.",
+    ),
+    option(
+        "--max-queued-rows",
+        kind=count(1 << 24),
+        default=16_384,
+        text="Most rows that wait; more are refused at once.",
+    ),
+    option(
+        "--max-inflight",
+        kind=count(4096),
+        default=256,
+        text="Most unary calls at a time, a thread each.",
+    ),
+    option(
+        "--max-streams",
+        kind=count(4096),
+        default=64,
+        text="Most open ClassifyStream calls, two threads each.",
+    ),
+    click.option(
+        "--reflection/--no-reflection",
+        default=True,
+        help="Server reflection.",
+        show_default=True,
+        show_envvar=True,
+    ),
+    option(
+        "--drain-delay-s",
+        kind=click.FloatRange(0),
+        default=0.0,
+        text="Seconds between health NOT_SERVING and the first refused call, on SIGTERM.",
+    ),
+    option(
+        "--grace-s",
+        kind=click.FloatRange(0),
+        default=10.0,
+        text="Seconds that accepted calls have to finish, on SIGTERM.",
+    ),
+    option(
+        "--log-format",
+        kind=click.Choice(["text", "json"]),
+        default="text",
+        text="Form of the log lines on standard error.",
+    ),
+    option(
+        "--log-level",
+        kind=click.Choice(["debug", "info", "warning", "error"]),
+        default="info",
+        text="Least level that is logged.",
+    ),
+)
+
+
+def with_settings(run: Callable[..., None]) -> click.Command:
+    """Makes a command of a function that takes Settings and its own further parameters."""
+
+    def collect(**values: Any) -> None:  # noqa: ANN401 -- whatever click parsed
+        names = {field.name for field in fields(Settings)}
+        settings = Settings(**{name: values.pop(name) for name in names})
+        run(settings, **values)
+
+    collect.__doc__ = run.__doc__
+    collect.__click_params__ = getattr(run, "__click_params__", [])  # type: ignore[attr-defined]
+    command: Any = collect
+    for add in reversed(OPTIONS):
+        command = add(command)
+    context = {"auto_envvar_prefix": PREFIX, "max_content_width": 100}
+    return click.command(context_settings=context)(command)
+
+
+def quieten_tensorflow() -> None:
+    """Keeps TensorFlow's own start-up lines out of the log. Before its import, or it is too late.
+
+    A level that the operator set stays.
+    """
+    os.environ.setdefault(  # noqa: TID251 -- the library is told by its variable alone
+        "TF_CPP_MIN_LOG_LEVEL", "2"
+    )

@@ -1,0 +1,36 @@
+"""The arrays that go through the server, the same under every protocol."""
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+IMAGE_SHAPE: Final = (28, 28)
+PIXELS: Final = IMAGE_SHAPE[0] * IMAGE_SHAPE[1]
+
+INPUT_NAME: Final = "images"
+PROBABILITIES_NAME: Final = "probabilities"
+CLASSES_NAME: Final = "classes"
+
+DType: TypeAlias = np.dtype[np.uint8 | np.float32]
+
+Rows: TypeAlias = npt.NDArray[np.uint8 | np.float32]
+"""[N, 784], C-contiguous: uint8 0..255, or float32 already scaled to 0..1."""
+
+UINT8: Final[DType] = np.dtype(np.uint8)
+FLOAT32: Final[DType] = np.dtype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What the network says of N rows."""
+
+    probabilities: npt.NDArray[np.float32]
+    """[N, C]"""
+    classes: npt.NDArray[np.int64]
+    """[N]"""
+
+    def cut(self, start: int, stop: int) -> "Outputs":
+        """The answers to rows `start` to `stop`: views, no copy."""
+        return Outputs(self.probabilities[start:stop], self.classes[start:stop])

@@ -1,0 +1,140 @@
+"""One serving process: start -> load -> serve -> drain -> stop."""
+
+import logging
+import threading
+import time
+from importlib.metadata import version as library_version
+
+from flatdense_artifact import list_versions
+
+from flatdense_server.batching.queue import QueueLimits
+from flatdense_server.edge.server import EdgeOptions, GrpcServer
+from flatdense_server.engine.choice import prepare_engine
+from flatdense_server.engine.ladder import Ladder
+from flatdense_server.http.app import make_app
+from flatdense_server.http.server import HttpServer
+from flatdense_server.listen import listen
+from flatdense_server.models.loader import Loader
+from flatdense_server.models.registry import Registry
+from flatdense_server.observe.metrics import Metrics
+from flatdense_server.settings import Settings
+from flatdense_server.signals import StopSignal
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Wires the floors of one process, and runs them until it is told to stop.
+
+    The constructor binds the ports, before the seconds that loading takes, so that one in use is
+    known at once. It raises NoVersions or PortUnavailable.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        list_versions(settings.model_dir)
+        self._settings = settings
+        self._stop = StopSignal()
+        self._metrics = Metrics()
+        self._registry = Registry(settings.model_name, max_request_rows=settings.max_request_rows)
+        listener = listen("http", settings.host, settings.http_port)
+        self._http = HttpServer(make_app(self._registry, self._metrics), listener)
+        self._grpc = GrpcServer(
+            edge_options(settings), registry=self._registry, metrics=self._metrics
+        )
+        self._loading = threading.Thread(target=self._load, name="loader", daemon=True)
+        self._load_error: BaseException | None = None
+
+    @property
+    def loading(self) -> bool:
+        """Whether a version is being compiled now, which cannot be interrupted."""
+        return self._loading.is_alive()
+
+    def run(self) -> None:
+        """Serves until SIGTERM or Ctrl-C, then drains. On the main thread.
+
+        Raises ArtifactError, EngineError or NoUsableVersion where nothing can be served.
+        """
+        with self._stop.caught():
+            self._start()
+            self._stop.wait()
+            if self._load_error:
+                raise self._load_error
+            self._drain()
+
+    def _start(self) -> None:
+        host = self._settings.host
+        self._http.start()
+        self._grpc.start()
+        log.info(
+            "listening",
+            extra={
+                "grpc": f"{host}:{self._grpc.port}",
+                "page": f"http://{host}:{self._http.port}/",
+                "metrics": f"http://{host}:{self._http.port}/metrics",
+                "flatdense": library_version("flatdense-server"),
+            },
+        )
+        self._loading.start()
+
+    def _load(self) -> None:
+        """Loads the latest version and opens the doors; on its own thread."""
+        settings, started_s = self._settings, time.monotonic()
+        try:
+            open_engine = prepare_engine(
+                settings.engine,
+                settings.device,
+                Ladder.powers_of_two(settings.max_batch_rows),
+                lambda phase: self._metrics.compilations.labels(phase).inc(),
+            )
+            loader = Loader(
+                settings.model_dir,
+                registry=self._registry,
+                open_engine=open_engine,
+                limits=QueueLimits(
+                    max_rows=settings.max_queued_rows, max_tasks=settings.max_queued_rows
+                ),
+                metrics=self._metrics,
+            )
+            servable = loader.load_latest()
+        except Exception as error:  # noqa: BLE001 -- run() raises it on the main thread
+            self._load_error = error
+            self._stop.set()
+            return
+        self._grpc.health.set_serving()
+        log.info(
+            "ready",
+            extra={
+                "model": servable.name,
+                "version": servable.version,
+                "engine": servable.engine_spec.name,
+                "device": servable.engine_spec.device,
+                "test_accuracy": servable.manifest.metrics.test_accuracy,
+                "startup_s": round(time.monotonic() - started_s, 1),
+            },
+        )
+
+    def _drain(self) -> None:
+        settings, started_s = self._settings, time.monotonic()
+        log.info("draining", extra={"signal": self._stop.name, "grace_s": settings.grace_s})
+        self._grpc.health.drain()
+        time.sleep(settings.drain_delay_s)
+        self._registry.drain()
+        finished = self._grpc.stop(settings.grace_s)
+        self._http.stop()
+        if not self.loading:
+            self._registry.close()
+        if not finished:
+            log.warning("calls were cut off", extra={"grace_s": settings.grace_s})
+        log.info("stopped", extra={"drain_s": round(time.monotonic() - started_s, 1)})
+
+
+def edge_options(settings: Settings) -> EdgeOptions:
+    """The settings that the gRPC server obeys."""
+    return EdgeOptions(
+        host=settings.host,
+        port=settings.grpc_port,
+        max_request_rows=settings.max_request_rows,
+        max_inflight=settings.max_inflight,
+        max_streams=settings.max_streams,
+        reflection=settings.reflection,
+    )
