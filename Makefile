@@ -1,0 +1,74 @@
+# The commands that a person types; CI types the same ones.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+WHEELS := -e ./proto -e ./artifact -e './server[jit]' -e './client[images]' -e './training[cpu]'
+DECLARED := constraints.txt $(wildcard */pyproject.toml)
+PACKAGES := proto artifact server client training
+CODE := $(PACKAGES) tests examples
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint types proto train demo bench format lock clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(VENV)/.serving  ## Create .venv with every package and command
+
+run: setup  ## Serve exported_model/ on the default ports until Ctrl-C
+	@exec $(BIN)/flatdense-server
+
+train: setup  ## Train on MNIST and export the next version (FLATDENSE_DATA_DIR names the data)
+	@exec $(BIN)/flatdense-train
+
+demo: setup  ## The whole story once, offline: train, export, serve, classify, scrape, drain
+	@exec $(BIN)/python examples/demo.py
+
+test: $(VENV)/.developing  ## Run the whole test suite
+	$(BIN)/pytest -n auto --dist loadgroup
+
+lint: $(VENV)/.developing  ## Check style, spelling, docstrings and the floors
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md docs $(CODE)
+	$(BIN)/interrogate --quiet $(CODE)
+	$(BIN)/lint-imports
+
+types: $(VENV)/.developing  ## Check the types
+	$(BIN)/mypy
+
+format: $(VENV)/.developing  ## Write the code in the house style
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+proto: $(VENV)/.developing  ## Generate the Python code of proto/
+	$(BIN)/python proto/generate.py
+
+bench: setup  ## Measure, and write bench/results/
+	$(BIN)/python bench/run.py
+
+lock: $(VENV)/.developing  ## Write the versions in .venv to constraints.txt
+	$(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^flatdense' > constraints.txt
+
+clean:  ## Remove .venv and caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# Debian's python3 may lack the part of venv that installs pip: then the machine's pip does it.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("flatdense needs Python 3.11, 3.12 or 3.13 (TensorFlow has no other); this is %d.%d. Name one: make PYTHON=python3.11" % v)'
+	$(PYTHON) -m venv $(VENV) || { $(PYTHON) -m venv --clear --without-pip $(VENV) && \
+	    $(PYTHON) -m pip --python $(VENV)/bin/python install --quiet pip; }
+
+$(VENV)/.serving: $(VENV)/bin/python $(DECLARED)
+	@echo 'Installing flatdense into $(VENV) (TensorFlow is a download of 270 MB) ...'
+	$(PIP) install --quiet --constraint constraints.txt pip hatchling editables
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation $(WHEELS)
+	@touch $@
+
+$(VENV)/.developing: $(VENV)/.serving pyproject.toml
+	@echo 'Installing the development tools into $(VENV) ...'
+	$(PIP) install --quiet --constraint constraints.txt --group dev
+	@touch $@
