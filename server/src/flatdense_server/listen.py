@@ -1,7 +1,6 @@
 """Listening sockets, and why one could not be had."""
 
 import errno
-import os
 import socket
 
 
@@ -27,13 +26,9 @@ def listen(use: str, host: str, port: int) -> socket.socket:
     return listener
 
 
-def explain_bind_failure(use: str, host: str, port: int) -> PortUnavailable:
-    """Why somebody else's bind of the same address failed: gRPC itself does not say."""
-    try:
-        listen(use, host, port).close()
-    except PortUnavailable as error:
-        return error
-    return PortUnavailable(describe(use, host, port, OSError(errno.EADDRINUSE, "")))
+def check_port(use: str, host: str, port: int) -> None:
+    """Raises PortUnavailable where listen() would: for servers that bind without saying why not."""
+    listen(use, host, port).close()
 
 
 def describe(use: str, host: str, port: int, error: OSError) -> str:
@@ -46,5 +41,5 @@ def describe(use: str, host: str, port: int, error: OSError) -> str:
         )
     if error.errno == errno.EACCES:
         return f"{host}:{port} needs more rights. Choose a port above 1023 with {option}."
-    reason = os.strerror(error.errno) if error.errno else str(error)
+    reason = error.strerror or str(error)
     return f"cannot listen on {host}:{port}: {reason}. Check --host and {option}."

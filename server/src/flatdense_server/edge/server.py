@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection
 from flatdense_server.edge.classifier import SERVICE, ClassifierService
 from flatdense_server.edge.health import Health
 from flatdense_server.edge.stream import Streams
-from flatdense_server.listen import explain_bind_failure
+from flatdense_server.listen import check_port
 from flatdense_server.models.registry import Registry
 from flatdense_server.observe.metrics import Metrics
 from flatdense_server.tensors import PIXELS
@@ -155,11 +155,8 @@ class HandlerPool(ThreadPoolExecutor):
 
 def bind(server: grpc.Server, host: str, port: int) -> int:
     """Binds the port and gives its number. Raises PortUnavailable."""
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    try:
-        return server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise explain_bind_failure("grpc", host, port) from error
+    check_port("grpc", host, port)
+    return server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
 
 def channel_options(options: EdgeOptions) -> list[tuple[str, Any]]:

@@ -16,7 +16,9 @@ class HttpServer:
     def __init__(self, app: Starlette, listener: socket) -> None:
         self._listener = listener
         self._server = uvicorn.Server(
-            uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+            uvicorn.Config(
+                app, log_config=None, log_level="warning", access_log=False, lifespan="off"
+            )
         )
         self._thread = threading.Thread(target=self._serve, name="http", daemon=True)
 

@@ -10,6 +10,7 @@ from prometheus_client import (
     Gauge,
     Histogram,
     ProcessCollector,
+    disable_created_metrics,
 )
 from prometheus_client.exposition import choose_encoder
 
@@ -28,6 +29,7 @@ class Metrics:
     """
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each one, which no question here needs
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         model = ("model", "version")
