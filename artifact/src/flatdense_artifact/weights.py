@@ -45,7 +45,8 @@ def write_weights(folder: Path, weights: Weights) -> None:
     for layer in weights.layers():
         tensors[f"{layer.name}/kernel"] = np.ascontiguousarray(layer.kernel)
         tensors[f"{layer.name}/bias"] = np.ascontiguousarray(layer.bias)
-    safetensors.numpy.save_file(tensors, folder / WEIGHTS_NAME)
+    # Not save_file(): it makes a file that its owner alone can read.
+    (folder / WEIGHTS_NAME).write_bytes(safetensors.numpy.save(tensors))
 
 
 def read_weights(folder: Path, layer_names: Sequence[str]) -> Weights:

@@ -16,7 +16,8 @@ from flatdense_server.worker import Worker
 
 @with_settings
 @click.option("--print-config", is_flag=True, help="Print the effective settings and exit.")
-@click.version_option(package_name="flatdense-server")
+# FLATDENSE_VERSION in an image or a pod is somebody's label, not a wish to see ours.
+@click.version_option(package_name="flatdense-server", allow_from_autoenv=False)
 def main(settings: Settings, *, print_config: bool) -> None:
     """Serve the newest version in a model folder over gRPC.
 

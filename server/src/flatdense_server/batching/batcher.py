@@ -74,11 +74,12 @@ class Batcher(Generic[Payload, Result]):
     def _settle(self, batch: list[Task[Payload, Result]]) -> None:
         try:
             results = self._run(batch)
+            answers = list(zip(batch, results, strict=True))
         except Exception as error:  # noqa: BLE001 -- whatever it is, the callers are told
             for task in batch:
                 task.future.set_exception(error)
             return
-        for task, result in zip(batch, results, strict=True):
+        for task, result in answers:
             task.future.set_result(result)
 
 

@@ -19,7 +19,11 @@ SERVICE: Final[str] = pb.DESCRIPTOR.services_by_name["Classifier"].full_name
 
 
 class ClassifierService:
-    """Decodes, queues, waits, encodes: each call on a thread of grpc's pool."""
+    """Decodes, queues, waits, encodes: each call on a thread of grpc's pool.
+
+    Requests come as the bytes that were sent, so that what is no message is refused like any other
+    bad input.
+    """
 
     def __init__(
         self, registry: Registry, *, streams: Streams, metrics: Metrics, max_request_rows: int
@@ -29,9 +33,7 @@ class ClassifierService:
         self._metrics = metrics
         self._max_request_rows = max_request_rows
 
-    def classify(
-        self, request: pb.ClassifyRequest, context: grpc.ServicerContext
-    ) -> pb.ClassifyResponse:
+    def classify(self, request: bytes, context: grpc.ServicerContext) -> pb.ClassifyResponse:
         """Classify: one request, one answer."""
         with Call(context, f"{SERVICE}/Classify", self._metrics) as call:
             servable, answer = self._submit(request, call)
@@ -39,7 +41,7 @@ class ClassifierService:
             return encode(servable, answer)
 
     def classify_stream(
-        self, requests: Iterator[pb.ClassifyRequest], context: grpc.ServicerContext
+        self, requests: Iterator[bytes], context: grpc.ServicerContext
     ) -> Iterator[pb.ClassifyResponse]:
         """ClassifyStream: one answer for each request, in order."""
         with (
@@ -51,16 +53,16 @@ class ClassifierService:
                 for servable, answer in stream:
                     yield encode(servable, answer)
 
-    def get_model(
-        self, request: pb.GetModelRequest, context: grpc.ServicerContext
-    ) -> pb.GetModelResponse:
+    def get_model(self, request: bytes, context: grpc.ServicerContext) -> pb.GetModelResponse:
         """GetModel: what the model is and how it is served."""
         with Call(context, f"{SERVICE}/GetModel", self._metrics) as call:
-            servable = self._resolve(request.model)
+            selector = native.parse(pb.GetModelRequest, request).model
+            servable = self._resolve(selector)
             call.answered_by(servable.name, servable.version)
             return native.describe(self._registry.summarize(servable))
 
-    def _submit(self, request: pb.ClassifyRequest, call: Call) -> tuple[Servable, Future[Outputs]]:
+    def _submit(self, data: bytes, call: Call) -> tuple[Servable, Future[Outputs]]:
+        request = native.parse(pb.ClassifyRequest, data)
         servable = self._resolve(request.model)
         call.answered_by(servable.name, servable.version)
         rows = native.decode(request, max_rows=self._max_request_rows)

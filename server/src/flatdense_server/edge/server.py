@@ -1,6 +1,7 @@
 """The gRPC server: its port, its services, its end."""
 
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,7 +9,7 @@ from typing import Any, Final
 import grpc
 from flatdense_proto.v1 import classifier_pb2 as pb
 from grpc_health.v1 import health
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from flatdense_server.edge.classifier import SERVICE, ClassifierService
 from flatdense_server.edge.health import Health
@@ -17,6 +18,11 @@ from flatdense_server.listen import check_port
 from flatdense_server.models.registry import Registry
 from flatdense_server.observe.metrics import Metrics
 from flatdense_server.tensors import PIXELS
+
+QUIET_S: Final = 0.2
+"""Without a new call for so long, callers have understood that the server is going."""
+
+MAX_QUIET_WAIT_S: Final = 1.0
 
 FLUSH_S: Final = 0.5
 """For the last statuses to leave, once every handler has returned."""
@@ -60,7 +66,8 @@ class GrpcServer:
     def __init__(self, options: EdgeOptions, *, registry: Registry, metrics: Metrics) -> None:
         self._streams = Streams(max_streams=options.max_streams)
         self._handlers = HandlerPool(options.max_inflight)
-        self._stream_handlers = ThreadPoolExecutor(options.max_streams, thread_name_prefix="stream")
+        # The one more tells a stream too many that there is no place for it.
+        self._stream_handlers = HandlerPool(options.max_streams + 1)
         self._server = grpc.server(
             self._handlers,
             options=channel_options(options),
@@ -76,8 +83,7 @@ class GrpcServer:
         )
         self._register_classifier(service)
         if options.reflection:
-            names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, self._server)
+            self._register_reflection()
         self.port = bind(self._server, options.host, options.port)
 
     def start(self) -> None:
@@ -85,17 +91,22 @@ class GrpcServer:
         self._server.start()
 
     def stop(self, grace_s: float) -> bool:
-        """Takes no new call, answers the accepted ones, and ends.
+        """Answers the accepted calls and ends; the registry refuses new ones by now.
 
         Gives back whether all of them were answered within `grace_s`.
         """
-        stopped = self._server.stop(grace_s)
+        until_s = time.monotonic() + grace_s
         self._streams.drain()
-        finished = self._handlers.wait_idle(grace_s)
+        # gRPC's own stop ends calls that it has read and not yet handed out with CANCELLED. There
+        # are such calls until the callers have heard UNAVAILABLE from us and are quiet.
+        self._handlers.wait_quiet(QUIET_S, at_most_s=min(grace_s, MAX_QUIET_WAIT_S))
+        stopped = self._server.stop(max(0.0, until_s - time.monotonic()))
+        pools = (self._handlers, self._stream_handlers)
+        finished = all(pool.wait_idle(until_s - time.monotonic()) for pool in pools)
         # What is left are health watchers and idle reflection streams, which would never end.
         self._server.stop(FLUSH_S)
         stopped.wait()
-        self._stream_handlers.shutdown()
+        self._stream_handlers.shutdown(wait=False)
         return finished
 
     def _register_classifier(self, service: ClassifierService) -> None:
@@ -107,50 +118,81 @@ class GrpcServer:
         handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
             "Classify": grpc.unary_unary_rpc_method_handler(
                 service.classify,
-                pb.ClassifyRequest.FromString,
-                pb.ClassifyResponse.SerializeToString,
+                response_serializer=pb.ClassifyResponse.SerializeToString,
             ),
             "ClassifyStream": grpc.stream_stream_rpc_method_handler(
                 classify_stream,
-                pb.ClassifyRequest.FromString,
-                pb.ClassifyResponse.SerializeToString,
+                response_serializer=pb.ClassifyResponse.SerializeToString,
             ),
             "GetModel": grpc.unary_unary_rpc_method_handler(
                 service.get_model,
-                pb.GetModelRequest.FromString,
-                pb.GetModelResponse.SerializeToString,
+                response_serializer=pb.GetModelResponse.SerializeToString,
             ),
         }
         self._server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(SERVICE, handlers),)
         )
 
+    def _register_reflection(self) -> None:
+        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        servicer = reflection.ReflectionServicer(names)
+
+        def info(requests: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
+            return servicer.ServerReflectionInfo(requests, context)
+
+        # Tools leave this stream open and idle: that must hold up neither calls nor the stop.
+        pool = ThreadPoolExecutor(WATCHERS, thread_name_prefix="reflection")
+        info.experimental_thread_pool = pool  # type: ignore[attr-defined]
+        handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
+            info,
+            reflection_pb2.ServerReflectionRequest.FromString,
+            reflection_pb2.ServerReflectionResponse.SerializeToString,
+        )
+        handlers = {"ServerReflectionInfo": handler}
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(reflection.SERVICE_NAME, handlers),)
+        )
+
 
 class HandlerPool(ThreadPoolExecutor):
-    """grpc's threads for unary calls, counting those that were accepted and not yet answered."""
+    """grpc's threads, counting the calls that come and those that are not yet answered."""
 
     def __init__(self, threads: int) -> None:
         super().__init__(threads, thread_name_prefix="handler")
-        self._idle = threading.Condition()
+        self._changed = threading.Condition()
         self._accepted = 0
+        self._unanswered = 0
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
         """See ThreadPoolExecutor.submit."""
-        with self._idle:
+        with self._changed:
             self._accepted += 1
+            self._unanswered += 1
+            self._changed.notify_all()
         future = super().submit(fn, *args, **kwargs)
         future.add_done_callback(self._settle)
         return future
 
     def wait_idle(self, timeout_s: float) -> bool:
         """Waits until nothing is accepted and unanswered; False where that takes longer."""
-        with self._idle:
-            return self._idle.wait_for(lambda: self._accepted == 0, timeout_s)
+        with self._changed:
+            return self._changed.wait_for(lambda: self._unanswered == 0, timeout_s)
+
+    def wait_quiet(self, quiet_s: float, *, at_most_s: float) -> None:
+        """Waits until no call has come for `quiet_s`, or for `at_most_s` where they keep coming."""
+        until_s = time.monotonic() + at_most_s
+        with self._changed:
+            while self._call_comes(min(quiet_s, until_s - time.monotonic())):
+                pass
+
+    def _call_comes(self, within_s: float) -> bool:
+        accepted = self._accepted
+        return self._changed.wait_for(lambda: self._accepted != accepted, within_s)
 
     def _settle(self, _future: Future[Any]) -> None:
-        with self._idle:
-            self._accepted -= 1
-            self._idle.notify_all()
+        with self._changed:
+            self._unanswered -= 1
+            self._changed.notify_all()
 
 
 def bind(server: grpc.Server, host: str, port: int) -> int:

@@ -1,6 +1,7 @@
 """Bidirectional streams: requests are read ahead, answers keep their order."""
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
@@ -39,7 +40,9 @@ class RequestStream(Generic[Request]):
         self._submit = submit
         self._slots = threading.Semaphore(WINDOW)
         self._submitted: SimpleQueue[Submitted | BaseException | None] = SimpleQueue()
+        self._unanswered: deque[Future[Outputs]] = deque()
         self._ended = threading.Event()
+        self._gone = threading.Event()
         if context.add_callback(self._end):
             threading.Thread(target=self._read, name="stream-reader", daemon=True).start()
         else:
@@ -50,6 +53,7 @@ class RequestStream(Generic[Request]):
             if isinstance(item, BaseException):
                 raise item
             yield item
+            self._unanswered.popleft()
             self._slots.release()
 
     def drain(self) -> None:
@@ -57,8 +61,11 @@ class RequestStream(Generic[Request]):
         self._stop(Draining("the server is stopping. Try another one, or try again later."))
 
     def _end(self) -> None:
-        """The RPC is over: no answer can be sent any more."""
+        """The RPC is over: no answer can be sent any more, so what waits leaves the queue."""
+        self._gone.set()
         self._stop(CancelledError())
+        for answer in list(self._unanswered):
+            answer.cancel()
 
     def _stop(self, error: BaseException) -> None:
         self._ended.set()
@@ -68,7 +75,11 @@ class RequestStream(Generic[Request]):
     def _read(self) -> None:
         try:
             while self._slots.acquire() and not self._ended.is_set():
-                self._submitted.put(self._submit(next(self._requests)))
+                servable, answer = self._submit(next(self._requests))
+                self._unanswered.append(answer)
+                if self._gone.is_set():
+                    answer.cancel()
+                self._submitted.put((servable, answer))
         except StopIteration:
             self._submitted.put(None)
         except Exception as error:  # noqa: BLE001 -- the handler's thread ends the RPC with it

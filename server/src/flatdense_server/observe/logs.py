@@ -32,7 +32,7 @@ class TextFormatter(logging.Formatter):
         time = datetime.fromtimestamp(record.created, UTC).astimezone()
         pairs = [f"{key}={quote(value)}" for key, value in particulars(record).items()]
         line = f"{time:%H:%M:%S}.{time.microsecond // 1000:03d} {record.levelname:<7} "
-        line += "  ".join([record.getMessage(), " ".join(pairs)]).rstrip()
+        line += "  ".join([one_line(record.getMessage()), " ".join(pairs)]).rstrip()
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line
@@ -62,5 +62,10 @@ def particulars(record: logging.LogRecord) -> dict[str, object]:
 
 def quote(value: object) -> str:
     """The value as it stands in a text line: quoted where it would not read as one word."""
-    text = str(value)
-    return json.dumps(text, ensure_ascii=False) if not text or set(text) & set(' "=\n') else text
+    return one_line(str(value), special=' "=')
+
+
+def one_line(text: str, *, special: str = "") -> str:
+    """The text as it is; quoted where it is empty, has what would not print, or a special one."""
+    plain = text.isprintable() and not set(text) & set(special)
+    return text if text and plain else json.dumps(text, ensure_ascii=not text.isprintable())

@@ -1,10 +1,11 @@
 """The codec of flatdense.v1.Classifier."""
 
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from flatdense_artifact import Architecture, Manifest
 from flatdense_proto.v1 import classifier_pb2 as pb
+from google.protobuf.message import DecodeError
 
 from flatdense_server.errors import InvalidInput
 from flatdense_server.protocols.pixels import view_rows
@@ -21,6 +22,21 @@ from flatdense_server.tensors import (
 )
 
 DTYPES: Final = {pb.DATA_TYPE_UINT8: UINT8, pb.DATA_TYPE_FP32: FLOAT32.newbyteorder("<")}
+
+
+Request = TypeVar("Request", pb.ClassifyRequest, pb.GetModelRequest)
+
+
+def parse(kind: type[Request], data: bytes) -> Request:
+    """The message that `data` encodes. Raises InvalidInput where it encodes none."""
+    try:
+        return kind.FromString(data)
+    except DecodeError:
+        raise InvalidInput(
+            "request",
+            f"expected a {kind.DESCRIPTOR.full_name} message, got {len(data)} bytes that "
+            "are not valid protobuf of that type.",
+        ) from None
 
 
 def decode(request: pb.ClassifyRequest, *, max_rows: int) -> Rows:

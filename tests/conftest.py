@@ -1,0 +1,59 @@
+"""What tests of every folder share: the repository, a running server, real digits."""
+
+import gzip
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from server_process import ServerProcess
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+Images = npt.NDArray[np.uint8]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def exported_model(repository: Path) -> Path:
+    """The model folder that is part of the repository."""
+    return repository / "exported_model"
+
+
+@pytest.fixture(scope="session")
+def server(exported_model: Path) -> Iterator[ServerProcess]:
+    """A real server process with the repository's model, ready.
+
+    Tests that use it are marked xdist_group("server"), so that a run starts it once.
+    """
+    with ServerProcess("--model-dir", str(exported_model)) as process:
+        process.ready()
+        yield process
+
+
+@pytest.fixture(scope="session")
+def mnist_folder(repository: Path) -> Path:
+    """The folder with the original MNIST files; the test is skipped where there is none."""
+    named = os.environ.get("FLATDENSE_DATA_DIR")  # noqa: TID251 -- no command is run here
+    folder = Path(named) if named else repository.parent / "shared" / "mnist"
+    if not (folder / "t10k-images-idx3-ubyte.gz").exists():
+        pytest.skip(f"no MNIST in {folder}: name its folder in FLATDENSE_DATA_DIR")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mnist_test(mnist_folder: Path) -> tuple[Images, Images]:
+    """The 10,000 test images, uint8 [10000, 28, 28], and their labels."""
+    images = gzip.decompress((mnist_folder / "t10k-images-idx3-ubyte.gz").read_bytes())
+    labels = gzip.decompress((mnist_folder / "t10k-labels-idx1-ubyte.gz").read_bytes())
+    return (
+        np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28),
+        np.frombuffer(labels, np.uint8, offset=8),
+    )
