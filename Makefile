@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 WHEELS := -e ./proto -e ./artifact -e './server[jit]' -e './client[images]' -e './training[cpu]'
 DECLARED := constraints.txt $(wildcard */pyproject.toml)
 PACKAGES := proto artifact server client training
-CODE := $(PACKAGES) tests examples
+CODE := $(PACKAGES) tests examples bench
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint types proto train demo bench format lock clean
