@@ -1,0 +1,41 @@
+"""What can go wrong in a training job.
+
+TrainingError
+├── DataMissing        a file or folder of the dataset is not there, or cannot be opened
+├── DataDamaged        a file is there and is not what it should be
+├── DownloadFailed     no mirror gave the data
+├── TrainingDiverged   the loss became NaN or infinite
+├── AccuracyTooLow     the model is not good enough to be exported
+└── ExportFailed       the version could not be written, or does not answer as the trained model
+does
+
+Each message says what was wrong, what was expected, and what to do.
+"""
+
+
+class TrainingError(Exception):
+    """The training job cannot go on. Its text is for the user, as it stands."""
+
+
+class DataMissing(TrainingError):
+    """A file or folder of the dataset is not there, or cannot be opened."""
+
+
+class DataDamaged(TrainingError):
+    """A file of the dataset is there and is not what it should be."""
+
+
+class DownloadFailed(TrainingError):
+    """No mirror gave the data."""
+
+
+class TrainingDiverged(TrainingError):
+    """The loss became NaN or infinite."""
+
+
+class AccuracyTooLow(TrainingError):
+    """The model is not good enough to be exported."""
+
+
+class ExportFailed(TrainingError):
+    """The version could not be written, or does not answer as the trained model does."""
