@@ -1,0 +1,41 @@
+"""One deadline for a whole call, however many messages it takes."""
+
+import math
+import time
+
+from flatdense_client._errors import DeadlineExceeded
+from flatdense_client._status import late
+
+
+class Deadline:
+    """A moment on the monotonic clock. Immutable; any thread may ask."""
+
+    __slots__ = ("_address", "_at_s", "timeout_s")
+
+    def __init__(self, timeout_s: float, address: str) -> None:
+        self.timeout_s = timeout_s
+        self._at_s = time.monotonic() + timeout_s
+        self._address = address
+
+    def remaining_s(self) -> float | None:
+        """What is left, as gRPC wants it: None for no limit.
+
+        Raises DeadlineExceeded: nothing is left.
+        """
+        if math.isinf(self._at_s):
+            return None
+        remaining_s = self._at_s - time.monotonic()
+        if remaining_s <= 0:
+            raise DeadlineExceeded(late(self._address, self.timeout_s))
+        return remaining_s
+
+
+def check_timeout_s(timeout_s: float) -> float:
+    """Gives a timeout back as it is.
+
+    Raises ValueError: it is not positive. `math.inf` stands for no limit.
+    """
+    if not timeout_s > 0:
+        msg = f"timeout_s is {timeout_s}; expected more than 0, or math.inf for no limit"
+        raise ValueError(msg)
+    return timeout_s

@@ -1,0 +1,93 @@
+"""The table that people see."""
+
+import io
+import re
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from flatdense_client import Predictions
+from flatdense_client.cli.reports import SHOWN_IMAGES, PeopleTable
+from rich.console import Console
+
+NAMES = {1: ("cat", "dog", "owl")}
+
+Report = Callable[..., list[str]]
+
+
+def _predictions(confidences: list[float]) -> Predictions:
+    probabilities = np.array([[c, (1 - c) * 0.25, (1 - c) * 0.75] for c in confidences], np.float32)
+    classes: npt.NDArray[np.int64] = np.zeros(len(confidences), np.int64)
+    return Predictions(
+        classes=classes,
+        probabilities=probabilities,
+        versions=np.ones_like(classes),
+        class_names=NAMES,
+    )
+
+
+@pytest.fixture(params=[True, False], ids=["terminal", "pipe"])
+def is_terminal(request: pytest.FixtureRequest) -> bool:
+    """Both places where a table is written."""
+    return bool(request.param)
+
+
+@pytest.fixture
+def report(is_terminal: bool) -> Report:  # noqa: FBT001  # a fixture
+    """Writes a table of files and gives its lines without colour."""
+
+    def write(*files: tuple[str, list[Predictions]]) -> list[str]:
+        text = io.StringIO()
+        console = Console(file=text, force_terminal=is_terminal, no_color=True, width=100)
+        table = PeopleTable(console)
+        for name, parts in files:
+            first = 0
+            for part in parts:
+                table.add(name, first, part)
+                first += len(part)
+        table.finish()
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", text.getvalue())
+        return [line.rstrip() for line in plain.rstrip().splitlines()]
+
+    return write
+
+
+def test_nothing_is_nothing(report: Report) -> None:
+    """Without predictions there is no table, not an empty one."""
+    assert report() == []
+
+
+def test_single_images_have_no_number(report: Report) -> None:
+    """Files of one image each are one line each, without a column of numbers."""
+    lines = report(("a.png", [_predictions([0.95])]), ("b.png", [_predictions([0.99])]))
+    assert [line.split() for line in lines] == [
+        ["file", "label", "confidence"],
+        ["a.png", "cat", "95.00%"],
+        ["b.png", "cat", "99.00%"],
+    ]
+
+
+def test_doubt_shows_the_runner_up(report: Report) -> None:
+    """A prediction below 90 % names the second most probable class."""
+    lines = report(("a.png", [_predictions([0.6])]), ("b.png", [_predictions([0.99])]))
+    assert lines[1].split() == ["a.png", "cat", "60.00%", "owl", "30.00%"]
+    assert lines[2].split() == ["b.png", "cat", "99.00%"]
+
+
+def test_people_see_where_a_file_begins(report: Report, is_terminal: bool) -> None:  # noqa: FBT001  # a fixture
+    """On a terminal a file is named once; in a pipe each line is whole."""
+    lines = report(("a.npy", [_predictions([0.95, 0.96]), _predictions([0.97])]))
+    named = [line.startswith("a.npy") for line in lines[1:]]
+    assert named == ([True, False, False] if is_terminal else [True, True, True])
+
+
+def test_long_files_are_summed_up(report: Report) -> None:
+    """A file's images beyond the first few are counted, across the parts that they came in."""
+    parts = [_predictions([0.95] * 15), _predictions([0.95] * 15)]
+    lines = report(("a.npy", parts), ("b.png", [_predictions([0.99])]))
+    end = lines.index("")
+    assert len(lines[1:end]) == SHOWN_IMAGES + 1
+    assert lines[end + 1] == "a.npy: 30 images"
+    assert lines[end + 3].split()[:2] == ["cat", "30"]
+    assert not any("b.png" in line for line in lines[end:])
