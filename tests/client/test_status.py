@@ -23,6 +23,7 @@ EXPECTED = {
     StatusCode.NOT_FOUND: NotFound,
     StatusCode.RESOURCE_EXHAUSTED: Overloaded,
     StatusCode.UNAVAILABLE: Unavailable,
+    StatusCode.CANCELLED: Unavailable,
     StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
     StatusCode.UNAUTHENTICATED: Unauthenticated,
     StatusCode.PERMISSION_DENIED: PermissionDenied,

@@ -23,7 +23,6 @@ from flatdense_client._errors import (
     DeadlineExceeded,
     FlatdenseError,
     NotFound,
-    ServerError,
     Unavailable,
 )
 from flatdense_client._exchange import Exchange
@@ -31,7 +30,7 @@ from flatdense_client._messages import Answer, cut, join, message_rows, read_ans
 from flatdense_client._model import ModelInfo, read_model
 from flatdense_client._pixels import check_images
 from flatdense_client._predictions import Predictions
-from flatdense_client._status import error_of, read_refusal
+from flatdense_client._status import cut_off, error_of, read_refusal
 
 _SERVICE = "flatdense.v1.Classifier"
 
@@ -253,7 +252,7 @@ class Client:
         if self._closed:
             return Closed(f"this client of {self._address} is closed")
         if isinstance(error, grpc.FutureCancelledError):
-            return ServerError(f"{self._address} cancelled the call")
+            return cut_off(self._address)
         if isinstance(error, grpc.Call):
             refusal = read_refusal(
                 error.code(),

@@ -103,6 +103,11 @@ def _unimplemented(refusal: Refusal) -> FlatdenseError:
     )
 
 
+def cut_off(address: str) -> FlatdenseError:
+    """A call that ended and that nobody here cancelled: gRPC's servers do so when they stop."""
+    return Unavailable(f"{address} cut the call off: it is probably stopping. Try again")
+
+
 ERRORS: dict[StatusCode, Callable[[Refusal], FlatdenseError]] = {
     StatusCode.INVALID_ARGUMENT: _invalid_input,
     StatusCode.NOT_FOUND: lambda refusal: NotFound(
@@ -110,6 +115,7 @@ ERRORS: dict[StatusCode, Callable[[Refusal], FlatdenseError]] = {
     ),
     StatusCode.RESOURCE_EXHAUSTED: _overloaded,
     StatusCode.UNAVAILABLE: _unavailable,
+    StatusCode.CANCELLED: lambda refusal: cut_off(refusal.address),
     StatusCode.DEADLINE_EXCEEDED: _deadline_exceeded,
     StatusCode.UNAUTHENTICATED: lambda refusal: Unauthenticated(
         f"{refusal.address} wants a valid credential{_because(refusal)}"
