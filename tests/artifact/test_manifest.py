@@ -221,7 +221,7 @@ def test_a_newer_format_is_refused_with_a_way_on(tmp_path: Path, manifest: Manif
     newer = msgspec.structs.replace(manifest, format_version=FORMAT_VERSION + 1)
     write_manifest(tmp_path, newer)
     with pytest.raises(
-        ManifestInvalid, match="has format_version 2; this program reads 1. Use the"
+        ManifestInvalid, match=r"has format_version 2; this program reads 1\. Use the"
     ):
         read_manifest(tmp_path)
 

@@ -1,6 +1,5 @@
 """weights.safetensors: what is written is read, without TensorFlow."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +56,7 @@ def test_others_may_read_the_file_as_far_as_the_umask_lets_them(version: Path) -
     ordinary = version / "ordinary"
     ordinary.write_bytes(b"")
     mode = (version / "weights.safetensors").stat().st_mode
-    assert mode == os.stat(ordinary).st_mode
+    assert mode == ordinary.stat().st_mode
 
 
 def test_a_missing_tensor_is_named(version: Path) -> None:

@@ -1,0 +1,311 @@
+"""A small real engine in numpy, a gate that holds it, and versions on disk that it can open."""
+
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from queue import SimpleQueue
+
+import msgspec
+import numpy as np
+import pytest
+from flatdense_artifact import (
+    Architecture,
+    DenseLayer,
+    Golden,
+    Histogram,
+    Layer,
+    Manifest,
+    Metrics,
+    Training,
+    Weights,
+    digest_files,
+    read_weights,
+    version_folder,
+    write_manifest,
+    write_weights,
+)
+from flatdense_server.batching.queue import QueueLimits
+from flatdense_server.engine.engine import Engine, EngineSpec
+from flatdense_server.engine.ladder import Ladder
+from flatdense_server.engine.staging import Staging
+from flatdense_server.models.registry import Registry
+from flatdense_server.models.servable import Servable
+from flatdense_server.observe.metrics import Metrics as ServerMetrics
+from flatdense_server.tensors import FLOAT32, PIXELS, UINT8, DType, Outputs, Rows
+
+HIDDEN = 16
+CLASSES = 10
+LADDER = Ladder((1, 2, 4, 8))
+MAX_REQUEST_ROWS = 32
+ROOMY = QueueLimits(max_rows=1 << 20, max_tasks=1 << 20)
+
+Submissions = SimpleQueue[Future[Outputs]]
+
+
+def forward(weights: Weights, rows: Rows) -> Outputs:
+    """The network in four lines of numpy: what every engine should say."""
+    scale = np.float32(255 if rows.dtype == UINT8 else 1)
+    hidden = np.maximum(
+        (rows.astype(np.float32) / scale) @ weights.hidden.kernel + weights.hidden.bias, 0
+    )
+    logits = hidden @ weights.output.kernel + weights.output.bias
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = powers / powers.sum(axis=1, keepdims=True)
+    return Outputs(probabilities, probabilities.argmax(axis=1))
+
+
+class NumpyEngine:
+    """An Engine that notes every batch, waits at a gate, and fails when it is told to."""
+
+    def __init__(
+        self,
+        weights: Weights,
+        *,
+        gate: threading.Event,
+        running: threading.Semaphore,
+        batches: list[Rows],
+        faults: list[Exception],
+    ) -> None:
+        self.spec = EngineSpec(
+            name="numpy", device="cpu", ladder=LADDER, class_count=len(weights.output.bias)
+        )
+        self._weights = weights
+        self._gate, self._running, self._batches, self._faults = gate, running, batches, faults
+        self._staging = {dtype: Staging(LADDER, dtype) for dtype in (UINT8, FLOAT32)}
+
+    def run(self, parts: Sequence[Rows]) -> Outputs:
+        """See Engine.run."""
+        self._batches.append(np.concatenate(parts))
+        self._running.release()
+        self._gate.wait()
+        if self._faults:
+            raise self._faults.pop()
+        filled = self._staging[parts[0].dtype].fill(parts)
+        pieces = [forward(self._weights, buffer).cut(0, rows) for buffer, rows in filled]
+        return Outputs(
+            np.concatenate([piece.probabilities for piece in pieces]),
+            np.concatenate([piece.classes for piece in pieces]),
+        )
+
+    def close(self) -> None:
+        """See Engine.close."""
+        self._staging.clear()
+
+
+class NotedServable(Servable):
+    """A Servable that hands every future it gave out to `submissions` too."""
+
+    submissions: Submissions
+
+    def submit(self, rows: Rows, *, deadline_s: float | None) -> Future[Outputs]:
+        """See Servable.submit."""
+        future = super().submit(rows, deadline_s=deadline_s)
+        self.submissions.put(future)
+        return future
+
+
+@pytest.fixture(scope="session")
+def weights() -> Weights:
+    """Seeded random weights, of a size that makes classes differ from row to row."""
+    random = np.random.default_rng(7)
+
+    def dense(name: str, inputs: int, units: int) -> DenseLayer:
+        """One layer."""
+        kernel = random.normal(0, inputs**-0.5 * 3, (inputs, units)).astype(np.float32)
+        return DenseLayer(name=name, kernel=kernel, bias=np.linspace(-1, 1, units, dtype=FLOAT32))
+
+    return Weights(dense("hidden", PIXELS, HIDDEN), dense("output", HIDDEN, CLASSES))
+
+
+@pytest.fixture(scope="session")
+def predict(weights: Weights) -> Callable[[Rows], Outputs]:
+    """What the network says of rows: the reference."""
+    return lambda rows: forward(weights, rows)
+
+
+@pytest.fixture(scope="session")
+def draw_rows() -> Callable[..., Rows]:
+    """Gives seeded rows, by count, dtype and seed."""
+
+    def draw(count: int, dtype: DType = UINT8, seed: int = 0) -> Rows:
+        """The float32 rows are the uint8 rows, scaled."""
+        pixels = np.random.default_rng(seed).integers(0, 256, (count, PIXELS), np.uint8)
+        return pixels if dtype == UINT8 else pixels.astype(np.float32) / np.float32(255)
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def manifest(predict: Callable[[Rows], Outputs], draw_rows: Callable[..., Rows]) -> Manifest:
+    """A manifest that is true of the weights; it names no files."""
+    images = draw_rows(5, seed=99)
+    return Manifest(
+        created_at="2026-01-02T03:04:05Z",
+        architecture=Architecture(
+            input_shape=[28, 28],
+            layers=[
+                Layer(name="flatten", kind="Flatten", output_shape=[PIXELS], parameters=0),
+                Layer(
+                    name="hidden",
+                    kind="Dense",
+                    activation="relu",
+                    output_shape=[HIDDEN],
+                    parameters=PIXELS * HIDDEN + HIDDEN,
+                ),
+                Layer(
+                    name="output",
+                    kind="Dense",
+                    activation="softmax",
+                    output_shape=[CLASSES],
+                    parameters=HIDDEN * CLASSES + CLASSES,
+                ),
+            ],
+        ),
+        classes=[f"class {index}" for index in range(CLASSES)],
+        files={},
+        training=Training(
+            dataset="seeded noise",
+            sources={"noise": "0" * 64},
+            train_rows=300,
+            validation_rows=20,
+            test_rows=10,
+            seed=7,
+            epochs=3,
+            batch_rows=32,
+            optimizer="none",
+            learning_rate=0.001,
+            duration_s=1.5,
+        ),
+        metrics=Metrics(
+            test_accuracy=0.9, test_loss=0.3, validation_accuracy=0.8, validation_loss=0.4
+        ),
+        libraries={"numpy": np.__version__},
+        golden=Golden(
+            images=images.tobytes(),
+            probabilities=predict(images).probabilities.astype(float).tolist(),
+            tolerance=1e-5,
+        ),
+        reference={"mean": Histogram(edges=[0.0, 0.5, 1.0], fractions=[0.25, 0.75])},
+    )
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """Open: engines run. After gate.clear() each run waits until gate.set()."""
+    event = threading.Event()
+    event.set()
+    yield event
+    event.set()
+
+
+@pytest.fixture
+def running() -> threading.Semaphore:
+    """One permit for each run that an engine began: acquire() waits for the next one."""
+    return threading.Semaphore(0)
+
+
+@pytest.fixture
+def batches() -> list[Rows]:
+    """The rows of every run, in order."""
+    return []
+
+
+@pytest.fixture
+def faults() -> list[Exception]:
+    """What the next runs raise, the last one first."""
+    return []
+
+
+@pytest.fixture
+def make_engine(
+    weights: Weights,
+    gate: threading.Event,
+    running: threading.Semaphore,
+    batches: list[Rows],
+    faults: list[Exception],
+) -> Callable[..., Engine]:
+    """Gives an engine with the seeded weights, or with others."""
+
+    def make(own: Weights = weights) -> Engine:
+        """On the one gate of the test."""
+        return NumpyEngine(own, gate=gate, running=running, batches=batches, faults=faults)
+
+    return make
+
+
+@pytest.fixture
+def open_engine(make_engine: Callable[..., Engine]) -> Callable[[Path], Engine]:
+    """Opens a version's folder as an engine with the weights that lie in it."""
+    return lambda folder: make_engine(read_weights(folder, ["hidden", "output"]))
+
+
+@pytest.fixture
+def metrics() -> ServerMetrics:
+    """Metrics in a registry of their own."""
+    return ServerMetrics()
+
+
+@pytest.fixture
+def registry() -> Registry:
+    """A registry in which nothing is published yet."""
+    return Registry("mnist", max_request_rows=MAX_REQUEST_ROWS)
+
+
+@pytest.fixture
+def submissions() -> Submissions:
+    """The future of each accepted submission: get() waits for the next one."""
+    return SimpleQueue()
+
+
+@pytest.fixture
+def make_servable(
+    manifest: Manifest,
+    make_engine: Callable[..., Engine],
+    metrics: ServerMetrics,
+    submissions: Submissions,
+    gate: threading.Event,
+) -> Iterator[Callable[..., Servable]]:
+    """Gives servables, by version and limits. All are closed in the end."""
+    made: list[Servable] = []
+
+    def make(version: int = 1, limits: QueueLimits = ROOMY) -> Servable:
+        """With an engine of its own."""
+        servable = NotedServable(
+            "mnist",
+            version,
+            manifest=manifest,
+            engine=make_engine(),
+            limits=limits,
+            metrics=metrics,
+        )
+        servable.submissions = submissions
+        made.append(servable)
+        return servable
+
+    yield make
+    gate.set()
+    for servable in made:
+        servable.close()
+
+
+@pytest.fixture
+def write_version(tmp_path: Path, weights: Weights, manifest: Manifest) -> Callable[..., Path]:
+    """Exports a version below tmp_path: with a bias of its own, and manifest fields by name."""
+
+    def write(version: int, *, bias: float = 0.0, **changes: object) -> Path:
+        """The files first, then the manifest with their digests."""
+        folder = version_folder(tmp_path, version)
+        (folder / "variables").mkdir(parents=True)
+        (folder / "saved_model.pb").write_bytes(b"no graph: the numpy engine reads the weights")
+        (folder / "variables" / "variables.index").write_bytes(b"index")
+        output = dataclasses.replace(
+            weights.output, bias=weights.output.bias + np.linspace(0, bias, CLASSES, dtype=FLOAT32)
+        )
+        write_weights(folder, Weights(weights.hidden, output))
+        changes = {"files": digest_files(folder), **changes}
+        write_manifest(folder, msgspec.structs.replace(manifest, **changes))
+        return folder
+
+    return write

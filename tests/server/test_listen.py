@@ -1,0 +1,58 @@
+"""Listening sockets, and the sentence that says why one could not be had."""
+
+import errno
+import socket
+
+import pytest
+from flatdense_server.listen import PortUnavailable, check_port, describe, listen
+
+
+def test_port_0_picks_a_free_one() -> None:
+    """The socket listens where it says."""
+    with listen("http", "127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        socket.create_connection(("127.0.0.1", port)).close()
+
+
+@pytest.mark.parametrize("use", ["grpc", "http"])
+def test_a_port_in_use_names_the_option_and_its_variable(use: str) -> None:
+    """The message has the address, the flag, the variable, and the way to any free port."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(PortUnavailable) as caught:
+            check_port(use, "127.0.0.1", port)
+    assert str(caught.value) == (
+        f"127.0.0.1:{port} is in use by another process. Stop it, or choose another port with "
+        f"--{use}-port (FLATDENSE_{use.upper()}_PORT); 0 picks a free one."
+    )
+
+
+def test_check_port_leaves_the_port_free() -> None:
+    """After the check another socket can have the port."""
+    with listen("http", "127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+    check_port("http", "127.0.0.1", port)
+    listen("http", "127.0.0.1", port).close()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "a..b"])
+def test_an_address_that_is_not_ours_is_a_sentence(host: str) -> None:
+    """An address of another machine, or of none, names the options to look at."""
+    with pytest.raises(PortUnavailable) as caught:
+        listen("grpc", host, 0)
+    assert str(caught.value).startswith(f"cannot listen on {host}:0: ")
+    assert str(caught.value).endswith("Check --host and --grpc-port.")
+
+
+def test_a_privileged_port_is_a_sentence() -> None:
+    """Where the system denies a low port the message says which ports need no rights."""
+    message = describe("http", "0.0.0.0", 80, PermissionError(errno.EACCES, "Permission denied"))
+    assert message == "0.0.0.0:80 needs more rights. Choose a port above 1023 with --http-port."
+
+
+def test_ipv6_is_understood() -> None:
+    """An address with colons is IPv6."""
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with listen("http", "::1", 0) as listener:
+        assert listener.family == socket.AF_INET6

@@ -1,0 +1,172 @@
+"""The settings: flags, variables, defaults, and what is refused."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from flatdense_server.settings import OPTIONS, PREFIX, Settings, with_settings
+from hypothesis import given
+from hypothesis import strategies as st
+
+TABLE = [
+    ("host", "0.0.0.0", "127.0.0.1"),
+    ("grpc_port", "9000", 8500),
+    ("http_port", "9001", 8501),
+    ("model_dir", "some/where", Path("exported_model")),
+    ("model_name", "digits", "mnist"),
+    ("engine", "jit", "auto"),
+    ("device", "gpu", "auto"),
+    ("max_batch_rows", "64", 1024),
+    ("max_request_rows", "65", 1024),
+    ("max_queued_rows", "66", 16_384),
+    ("max_inflight", "67", 256),
+    ("max_streams", "68", 64),
+    ("drain_delay_s", "1.5", 0.0),
+    ("grace_s", "2.5", 10.0),
+    ("log_format", "json", "text"),
+    ("log_level", "debug", "info"),
+]
+"""Each option that takes a value: name, another value as text, default."""
+
+
+@pytest.fixture
+def seen() -> list[Settings]:
+    """What the command was run with."""
+    return []
+
+
+@pytest.fixture
+def command(seen: list[Settings]) -> click.Command:
+    """A command that notes its settings."""
+
+    def run(settings: Settings) -> None:
+        """Note the settings."""
+        seen.append(settings)
+
+    return with_settings(run)
+
+
+def invoke(command: click.Command, *arguments: str, **variables: str) -> Result:
+    """Runs the command with these FLATDENSE_ variables and no others."""
+    clean = {f"{PREFIX}_{field.name.upper()}": None for field in fields(Settings)}
+    environment = {f"{PREFIX}_{name.upper()}": value for name, value in variables.items()}
+    return CliRunner().invoke(command, arguments, env=clean | environment)
+
+
+def test_the_table_has_every_option() -> None:
+    """Nothing below is left out: one row a field, but for the one that is on or off."""
+    assert {name for name, _, _ in TABLE} | {"reflection"} == {f.name for f in fields(Settings)}
+    assert len(OPTIONS) == len(fields(Settings))
+
+
+@pytest.mark.parametrize(("name", "text", "default"), TABLE)
+def test_an_option_has_its_default_its_flag_and_its_variable(
+    command: click.Command, seen: list[Settings], name: str, text: str, default: object
+) -> None:
+    """Without anything the default; the flag and the variable give the same; the flag wins."""
+    flag = "--" + name.replace("_", "-")
+    invoke(command)
+    invoke(command, flag, text)
+    invoke(command, **{name: text})
+    invoke(command, flag, str(default), **{name: text})
+    by_default, by_flag, by_variable, by_both = (getattr(each, name) for each in seen)
+    assert by_default == by_both == default
+    assert by_flag == by_variable == type(default)(text)
+
+
+@pytest.mark.parametrize(("value", "reflection"), [("false", False), ("0", False), ("true", True)])
+def test_reflection_is_on_until_it_is_turned_off(
+    command: click.Command, seen: list[Settings], value: str, *, reflection: bool
+) -> None:
+    """--no-reflection and FLATDENSE_REFLECTION=false turn it off."""
+    invoke(command)
+    invoke(command, "--no-reflection")
+    invoke(command, reflection=value)
+    assert [each.reflection for each in seen] == [True, False, reflection]
+
+
+words = st.text("abcXYZ019_-. /:", min_size=1).filter(str.strip)
+settings = st.builds(
+    Settings,
+    host=words,
+    grpc_port=st.integers(0, 65535),
+    http_port=st.integers(0, 65535),
+    model_dir=words.map(Path),
+    model_name=words,
+    engine=st.sampled_from(["auto", "aot", "jit"]),
+    device=st.sampled_from(["auto", "cpu", "gpu"]),
+    max_batch_rows=st.integers(1, 65536),
+    max_request_rows=st.integers(1, 65536),
+    max_queued_rows=st.integers(1, 1 << 24),
+    max_inflight=st.integers(1, 4096),
+    max_streams=st.integers(1, 4096),
+    reflection=st.booleans(),
+    drain_delay_s=st.floats(0, 1e6),
+    grace_s=st.floats(0, 1e6),
+    log_format=st.sampled_from(["text", "json"]),
+    log_level=st.sampled_from(["debug", "info", "warning", "error"]),
+)
+
+
+@given(settings=settings)
+def test_the_printed_lines_are_an_environment_that_gives_the_same_settings(
+    settings: Settings,
+) -> None:
+    """Whatever the settings, NAME=value read back as variables is the same settings."""
+    seen: list[Settings] = []
+
+    def run(settings: Settings) -> None:
+        """Note the settings."""
+        seen.append(settings)
+
+    environment = dict(line.split("=", 1) for line in settings.lines())
+    result = CliRunner().invoke(with_settings(run), [], env=environment)
+    assert result.exit_code == 0, result.output
+    assert seen == [settings]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("grpc_port", "65536"),
+        ("grpc_port", "-1"),
+        ("http_port", "eighty"),
+        ("engine", "cuda"),
+        ("device", "tpu"),
+        ("max_batch_rows", "0"),
+        ("max_batch_rows", "65537"),
+        ("max_request_rows", "-5"),
+        ("max_queued_rows", "1.5"),
+        ("max_inflight", "0"),
+        ("max_streams", "4097"),
+        ("drain_delay_s", "-0.1"),
+        ("grace_s", "soon"),
+        ("log_format", "xml"),
+        ("log_level", "loud"),
+    ],
+)
+def test_a_bad_value_ends_with_2_and_names_the_option(
+    command: click.Command, seen: list[Settings], name: str, value: str
+) -> None:
+    """By flag or by variable: usage on standard error, the option and the value, no traceback."""
+    flag = "--" + name.replace("_", "-")
+    for result in (invoke(command, f"{flag}={value}"), invoke(command, **{name: value})):
+        assert result.exit_code == 2
+        assert f"'{flag}'" in result.stderr
+        assert value in result.stderr
+        assert "Traceback" not in result.output
+    assert seen == []
+
+
+def test_help_shows_each_options_variable_and_default(command: click.Command) -> None:
+    """Every setting is in --help with its flag, its FLATDENSE_ variable and its default."""
+    text = re.sub(r"\s+", " ", invoke(command, "--help").stdout)
+    for name, _, default in TABLE:
+        flag = "--" + name.replace("_", "-")
+        pattern = rf"{flag} .*?\[env var: {PREFIX}_{name.upper()}; default: {default}[;\]]"
+        assert re.search(pattern, text), flag
+    assert "--reflection / --no-reflection" in text
+    assert f"[env var: {PREFIX}_REFLECTION; default: reflection]" in text
