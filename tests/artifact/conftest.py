@@ -1,5 +1,6 @@
 """A small version on disk: 2x2 images, three classes, seeded weights."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -40,7 +41,7 @@ def weights() -> Weights:
 def manifest() -> Manifest:
     """A manifest at one with itself; it names no files."""
     return Manifest(
-        created_at="2026-01-02T03:04:05Z",
+        created_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
         architecture=Architecture(
             input_shape=[2, 2],
             layers=[

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
     )
     row = st.lists(finite, min_size=classes, max_size=classes)
     return Manifest(
-        created_at=draw(texts),
+        created_at=draw(st.datetimes(timezones=st.just(UTC))),
         architecture=Architecture(
             input_shape=shape, layers=draw(st.lists(layer, min_size=1, max_size=3))
         ),

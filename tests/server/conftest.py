@@ -4,6 +4,7 @@ import dataclasses
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -142,7 +143,7 @@ def manifest(predict: Callable[[Rows], Outputs], draw_rows: Callable[..., Rows])
     """A manifest that is true of the weights; it names no files."""
     images = draw_rows(5, seed=99)
     return Manifest(
-        created_at="2026-01-02T03:04:05Z",
+        created_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
         architecture=Architecture(
             input_shape=[28, 28],
             layers=[

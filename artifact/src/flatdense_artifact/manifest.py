@@ -1,6 +1,7 @@
 """manifest.json: the schema that trainer and server share."""
 
 import math
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -105,8 +106,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a version is, where it came from, and how to tell that it is whole."""
 
     format_version: int = FORMAT_VERSION
-    created_at: str
-    """RFC 3339, UTC."""
+    created_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    """RFC 3339 in the file."""
     architecture: Architecture
     classes: list[str]
     """The name of each class; outputs index it."""

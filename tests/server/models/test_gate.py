@@ -186,3 +186,12 @@ def test_an_altered_manifest_does_not_hide_an_altered_file(
     write_manifest(folder, msgspec.structs.replace(manifest, files=digest_files(folder)))
     with pytest.raises(EngineError, match="golden input"):
         open_version(folder, open_engine)
+
+
+def test_an_engine_that_cannot_run_the_golden_inputs_is_refused(
+    write_version: WriteVersion, open_engine: OpenEngine, faults: list[Exception]
+) -> None:
+    """Whatever an engine raises on the golden inputs becomes a reason not to serve the version."""
+    faults.append(ValueError("no such kernel"))
+    with pytest.raises(EngineError, match="fails on the golden inputs: no such kernel"):
+        open_version(write_version(1), open_engine)

@@ -35,7 +35,7 @@ class Run:
 def make_manifest(run: Run) -> Manifest:
     """The manifest of the version that the run exports, complete but for `files`."""
     return Manifest(
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        created_at=datetime.now(UTC).replace(microsecond=0),
         architecture=run.architecture,
         classes=list(run.dataset.class_names),
         files={},

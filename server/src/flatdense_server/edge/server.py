@@ -42,7 +42,7 @@ class EdgeOptions:
     """0 picks a free one."""
     max_request_rows: int
     max_inflight: int
-    """Unary calls answered at a time, a thread each. Beyond it gRPC refuses at once."""
+    """Unary calls answered at a time, a thread each. A few more wait; beyond those gRPC refuses."""
     max_streams: int
     """Open ClassifyStream calls, two threads each."""
     reflection: bool

@@ -115,5 +115,5 @@ def describe_training(manifest: Manifest) -> pb.Training:
         test_rows=run.test_rows,
         metrics=msgspec.structs.asdict(manifest.metrics),
     )
-    training.created_at.FromJsonString(manifest.created_at)
+    training.created_at.FromDatetime(manifest.created_at)
     return training
