@@ -1,10 +1,8 @@
 """`make bench`: flatdense against bare grpcio with no model, in turn, several times.
 
-Writes bench/results/serving.json, with the machine's description.
+Writes bench/results/serving.json, with the machine's description, and the README's table.
 """
 
-import json
-import statistics
 import subprocess
 import sys
 import urllib.request
@@ -16,8 +14,7 @@ from pathlib import Path
 from flatdense_proto.v1 import classifier_pb2 as pb
 from load import Request, calls_per_second, check_tool, sequential_p50_s
 from machine import describe_machine
-from rich.console import Console
-from rich.table import Table
+from report import publish, render
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "examples"))
@@ -66,7 +63,7 @@ CASES = (
 
 
 def main() -> None:
-    """Measures, prints, writes."""
+    """Measures, writes, prints."""
     check_tool()
     figures: dict[str, dict[str, list[float]]] = {
         case.name: {"flatdense": [], "bare grpcio": []} for case in CASES
@@ -84,7 +81,10 @@ def main() -> None:
                 figures[case.name]["flatdense"].append(case.measure(server.address))
                 figures[case.name]["bare grpcio"].append(case.measure(limit))
         check_answers(server)
-    report(figures)
+    cases = [{"name": case.name, "unit": case.unit, **figures[case.name]} for case in CASES]
+    results = {"machine": describe_machine(), "cases": cases}
+    publish(results)
+    print(render(results))
 
 
 @contextmanager
@@ -112,31 +112,6 @@ def check_answers(server: ServerProcess) -> None:
     ]
     if wrong:
         raise SystemExit(f"not every call was answered: {wrong}")
-
-
-def report(figures: dict[str, dict[str, list[float]]]) -> None:
-    """A table for people, a file for later."""
-    table = Table("case", "unit", "flatdense", "bare grpcio", "ratio", "ratio, least to most")
-    results = []
-    for case in CASES:
-        ours, limit = figures[case.name].values()
-        ratios = [one / other for one, other in zip(ours, limit, strict=True)]
-        medians = [statistics.median(values) for values in (ours, limit, ratios)]
-        table.add_row(
-            case.name,
-            case.unit,
-            f"{medians[0]:,.0f}",
-            f"{medians[1]:,.0f}",
-            f"{medians[2]:.2f}",
-            f"{min(ratios):.2f} to {max(ratios):.2f}",
-        )
-        results.append({"case": case.name, "unit": case.unit, **figures[case.name]})
-    target = HERE / "results" / "serving.json"
-    target.parent.mkdir(exist_ok=True)
-    machine = describe_machine()
-    target.write_text(json.dumps({"machine": machine, "results": results}, indent=2) + "\n")
-    Console().print(table)
-    Console().print(f"{machine['processor']}, {machine['cores']} cores; medians of {ROUNDS} rounds")
 
 
 if __name__ == "__main__":
