@@ -16,7 +16,7 @@ CODE := $(PACKAGES) tests examples bench
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: $(VENV)/.serving  ## Create .venv with every package and command
+setup: $(VENV)/.compiled  ## Create .venv with every package and command; compile the network
 
 run: setup  ## Serve exported_model/ on the default ports until Ctrl-C
 	@exec $(BIN)/flatdense-server
@@ -27,7 +27,7 @@ train: setup  ## Train on MNIST and export the next version (FLATDENSE_DATA_DIR 
 demo: setup  ## The whole story once, offline: train, export, serve, classify, scrape, drain
 	@exec $(BIN)/python examples/demo.py
 
-test: $(VENV)/.developing  ## Run the whole test suite
+test: setup $(VENV)/.developing  ## Run the whole test suite
 	$(BIN)/pytest -n auto --dist loadgroup
 
 lint: $(VENV)/.developing  ## Check style, spelling, docstrings and the floors
@@ -67,6 +67,11 @@ $(VENV)/.serving: $(VENV)/bin/python $(DECLARED)
 	$(PIP) install --quiet --constraint constraints.txt pip hatchling editables
 	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation $(WHEELS)
 	@touch $@
+
+# Without a compiler there is no stamp: the next call looks again.
+$(VENV)/.compiled: $(VENV)/.serving
+	@if $(BIN)/flatdense-compile; then touch $@; \
+	    else echo 'The server will use the jit engine, which is slower to start and to answer.'; fi
 
 $(VENV)/.developing: $(VENV)/.serving pyproject.toml
 	@echo 'Installing the development tools into $(VENV) ...'

@@ -2,13 +2,15 @@
 
 import gzip
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from server_process import ServerProcess
+from server_process import COMMAND, ServerProcess
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -28,13 +30,33 @@ def exported_model(repository: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(exported_model: Path) -> Iterator[ServerProcess]:
-    """A real server process with the repository's model, ready.
+def compiled() -> Path:
+    """The folder of the library for the repository's model, in the user's cache.
 
-    Tests that use it are marked xdist_group("server"), so that a run starts it once.
+    `make setup` compiled it where there is a C++ compiler, and this finds it up to date.
     """
-    with ServerProcess("--model-dir", str(exported_model)) as process:
-        process.ready()
+    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        pytest.skip("no C++ compiler")
+    done = subprocess.run(
+        [COMMAND.with_name("flatdense-compile")],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    return Path(done.stdout.splitlines()[-1].split(",")[0].removesuffix(" is up to date"))
+
+
+@pytest.fixture(scope="session", params=["aot", "jit"])
+def server(exported_model: Path, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+    """A real server process with the repository's model, ready; once with each engine.
+
+    Tests that use it are marked xdist_group("server"), so that a run starts each once.
+    """
+    if request.param == "aot":
+        request.getfixturevalue("compiled")
+    with ServerProcess("--model-dir", str(exported_model), "--engine", request.param) as process:
+        assert process.ready()["engine"] == request.param
         yield process
 
 

@@ -12,7 +12,7 @@ def test_no_batch_size_is_compiled_while_serving(exported_model: Path, tmp_path:
     """Batches of 1 to 300 rows of both types add nothing to XLA's dumps or the server's counter."""
     dumped = tmp_path / "xla"
     flags = {"XLA_FLAGS": f"--xla_dump_to={dumped} --xla_dump_hlo_as_text"}
-    options = ("--model-dir", str(exported_model), "--max-batch-rows", "256")
+    options = ("--model-dir", str(exported_model), "--engine", "jit", "--max-batch-rows", "256")
     pixels = np.zeros((300, 784), np.uint8)
     with ServerProcess(*options, variables=flags) as server, Client(server.address) as client:
         server.ready()

@@ -24,6 +24,10 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 FREE_PORTS = ("--grpc-port", "0", "--http-port", "0")
 SMALL_LADDER = ("--max-batch-rows", "8")
+JIT = ("--engine", "jit")
+"""Where a test needs the seconds that TensorFlow takes to load, or its checks."""
+
+AOT = ("--engine", "aot")
 IMAGE = np.zeros((28, 28), np.uint8)
 
 
@@ -45,7 +49,7 @@ def http_status(url: str) -> int:
 
 def test_the_life_of_a_server(exported_model: Path) -> None:
     """Live at once and refusing until ready; serving; then NOT_SERVING, drained, and status 0."""
-    options = ("--model-dir", str(exported_model), *SMALL_LADDER)
+    options = ("--model-dir", str(exported_model), *SMALL_LADDER, *JIT)
     with ServerProcess(*options) as server, Client(server.address) as client:
         channel = grpc.insecure_channel(server.address)
         watched = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
@@ -101,7 +105,7 @@ def test_no_accepted_call_is_lost_when_the_server_stops(
 
 def test_a_stop_while_loading_ends_with_status_0(exported_model: Path) -> None:
     """Ctrl-C in the seconds before ready is no failure and needs no second one."""
-    with ServerProcess("--model-dir", str(exported_model)) as server:
+    with ServerProcess("--model-dir", str(exported_model), *JIT) as server:
         server.wait_for("listening")
         assert server.stop(signal.SIGINT) == 0
     assert "ready" not in [event.get("event") for event in server.events]
@@ -110,7 +114,7 @@ def test_a_stop_while_loading_ends_with_status_0(exported_model: Path) -> None:
 def test_text_logs_say_what_is_served_and_where(exported_model: Path) -> None:
     """The start-up lines for people name the addresses, the version and the engine."""
     with subprocess.Popen(
-        [COMMAND, *FREE_PORTS, *SMALL_LADDER, "--model-dir", str(exported_model)],
+        [COMMAND, *FREE_PORTS, *SMALL_LADDER, *JIT, "--model-dir", str(exported_model)],
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
@@ -225,9 +229,32 @@ def test_a_damaged_version_is_refused_with_its_reason(
 ) -> None:
     """A version that cannot be trusted is not served: the log has the file and what is wrong."""
     damage(own_model / "1")
-    said = refusal("--model-dir", str(own_model))
+    said = refusal("--model-dir", str(own_model), *JIT)
     assert reason in said
     assert "no version" in said
+
+
+def damage_weights(folder: Path) -> None:
+    """Weights that were cut short, with a manifest that agrees."""
+    cut_short(folder / "weights.safetensors")
+    seal(folder)
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (damage_saved_model, "saved_model.pb was altered or cut short"),
+        (damage_weights, "weights.safetensors cannot be read"),
+        (lie_about_golden, "golden input"),
+    ],
+)
+def test_aot_refuses_a_damaged_version_with_its_reason(
+    own_model: Path, damage: Callable[[Path], None], reason: str
+) -> None:
+    """A version that cannot be trusted is not served by aot either."""
+    damage(own_model / "1")
+    assert reason in refusal("--model-dir", str(own_model), *AOT)
 
 
 def test_an_older_version_serves_where_the_newest_is_damaged(own_model: Path) -> None:

@@ -74,7 +74,7 @@ class NumpyEngine:
         )
         self._weights = weights
         self._gate, self._running, self._batches, self._faults = gate, running, batches, faults
-        self._staging = {dtype: Staging(LADDER, dtype) for dtype in (UINT8, FLOAT32)}
+        self._staging = {dtype: Staging.allocate(LADDER, dtype) for dtype in (UINT8, FLOAT32)}
 
     def run(self, parts: Sequence[Rows]) -> Outputs:
         """See Engine.run."""
@@ -237,9 +237,9 @@ def make_engine(
 
 
 @pytest.fixture
-def open_engine(make_engine: Callable[..., Engine]) -> Callable[[Path], Engine]:
+def open_engine(make_engine: Callable[..., Engine]) -> Callable[[Path, Manifest], Engine]:
     """Opens a version's folder as an engine with the weights that lie in it."""
-    return lambda folder: make_engine(read_weights(folder, ["hidden", "output"]))
+    return lambda folder, _manifest: make_engine(read_weights(folder, ["hidden", "output"]))
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from flatdense_training.cli import describe_fault, main
+from flatdense_training.cli import main
+from flatdense_training.ending import describe_fault
 
 
 def run(*arguments: str | Path, **environment: str) -> Result:
@@ -89,7 +90,7 @@ def test_fault_report_keeps_the_traceback_off_the_screen() -> None:
     try:
         1 / 0  # noqa: B018  # to have an error with a traceback
     except ZeroDivisionError as error:
-        message = describe_fault(error)
+        message = describe_fault(error, "Nothing was done.")
     report = Path(message.rsplit(" ", 1)[-1].rstrip("."))
     text = report.read_text()
     report.unlink()

@@ -6,11 +6,29 @@ One version is one folder, `<model-dir>/<version>/`:
     weights.safetensors          the same weights, for readers without TensorFlow
     manifest.json                what the version is, where it came from, each file's sha256
 
-A version appears by one atomic rename and is never changed after.
+A version appears by one atomic rename and is never changed after. Beside the model folder, a cache
+holds libraries that were compiled ahead of time: see library.py.
 """
 
 from flatdense_artifact.digest import digest_files, verify_files
-from flatdense_artifact.errors import ArtifactError, ManifestInvalid, NoVersions, VersionDamaged
+from flatdense_artifact.errors import (
+    ArtifactError,
+    LibraryUnusable,
+    ManifestInvalid,
+    NoVersions,
+    VersionDamaged,
+)
+from flatdense_artifact.library import (
+    CompiledLibrary,
+    NetworkShape,
+    Target,
+    check_library,
+    find_libraries,
+    find_shape,
+    libraries_folder,
+    read_library,
+    write_library,
+)
 from flatdense_artifact.manifest import (
     FORMAT_VERSION,
     MANIFEST_NAME,
@@ -24,6 +42,7 @@ from flatdense_artifact.manifest import (
     read_manifest,
     write_manifest,
 )
+from flatdense_artifact.network import Library, Network, align_weights
 from flatdense_artifact.versions import list_versions, next_version, version_folder
 from flatdense_artifact.weights import (
     WEIGHTS_NAME,
@@ -39,24 +58,37 @@ __all__ = [
     "WEIGHTS_NAME",
     "Architecture",
     "ArtifactError",
+    "CompiledLibrary",
     "DenseLayer",
     "Golden",
     "Histogram",
     "Layer",
+    "Library",
+    "LibraryUnusable",
     "Manifest",
     "ManifestInvalid",
     "Metrics",
+    "Network",
+    "NetworkShape",
     "NoVersions",
+    "Target",
     "Training",
     "VersionDamaged",
     "Weights",
+    "align_weights",
+    "check_library",
     "digest_files",
+    "find_libraries",
+    "find_shape",
+    "libraries_folder",
     "list_versions",
     "next_version",
+    "read_library",
     "read_manifest",
     "read_weights",
     "verify_files",
     "version_folder",
+    "write_library",
     "write_manifest",
     "write_weights",
 ]

@@ -3,7 +3,8 @@
 ArtifactError
 ├── NoVersions        the model folder is missing or holds no version
 ├── VersionDamaged    a file is missing, altered, truncated or surplus
-└── ManifestInvalid   manifest.json cannot be read, or says something impossible
+├── ManifestInvalid   manifest.json cannot be read, or says something impossible
+└── LibraryUnusable   a compiled library is missing, damaged, or for something else
 
 Each message names the file, what was expected, what was found, and what to do.
 """
@@ -23,3 +24,7 @@ class VersionDamaged(ArtifactError):
 
 class ManifestInvalid(ArtifactError):
     """A version's manifest.json cannot be read, or says something impossible."""
+
+
+class LibraryUnusable(ArtifactError):
+    """A compiled library is missing, damaged, or for another processor or architecture."""

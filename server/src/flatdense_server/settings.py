@@ -31,6 +31,7 @@ class Settings:
     model_name: str
     engine: EngineName
     device: DeviceName
+    cache_dir: Path
     max_batch_rows: int
     max_request_rows: int
     max_queued_rows: int
@@ -86,13 +87,20 @@ OPTIONS: Final = (
         "--engine",
         kind=click.Choice(["auto", "aot", "jit"]),
         default="auto",
-        text="What runs the network: jit is TensorFlow XLA.",
+        text="What runs the network: aot is XLA ahead of time, from a library of "
+        "flatdense-compile; jit is TensorFlow XLA; auto is aot where a library fits, else jit.",
     ),
     option(
         "--device",
         kind=click.Choice(["auto", "cpu", "gpu"]),
         default="auto",
         text="Where it runs.",
+    ),
+    option(
+        "--cache-dir",
+        kind=click.Path(path_type=Path),
+        default=Path("~/.cache/flatdense"),
+        text="Where flatdense-compile keeps its libraries.",
     ),
     option(
         "--max-batch-rows",

@@ -9,8 +9,7 @@ from flatdense_artifact import list_versions
 
 from flatdense_server.batching.queue import QueueLimits
 from flatdense_server.edge.server import EdgeOptions, GrpcServer
-from flatdense_server.engine.choice import prepare_engine
-from flatdense_server.engine.ladder import Ladder
+from flatdense_server.engine.choice import EngineChoice, EngineOptions
 from flatdense_server.http.app import make_app
 from flatdense_server.http.server import HttpServer
 from flatdense_server.listen import listen
@@ -80,16 +79,14 @@ class Worker:
         """Loads the latest version and opens the doors; on its own thread."""
         settings, started_s = self._settings, time.monotonic()
         try:
-            open_engine = prepare_engine(
-                settings.engine,
-                settings.device,
-                Ladder.powers_of_two(settings.max_batch_rows),
+            choice = EngineChoice(
+                engine_options(settings),
                 lambda phase: self._metrics.compilations.labels(phase).inc(),
             )
             loader = Loader(
                 settings.model_dir,
                 registry=self._registry,
-                open_engine=open_engine,
+                open_engine=choice.open,
                 limits=QueueLimits(
                     max_rows=settings.max_queued_rows, max_tasks=settings.max_queued_rows
                 ),
@@ -126,6 +123,16 @@ class Worker:
         if not finished:
             log.warning("calls were cut off", extra={"grace_s": settings.grace_s})
         log.info("stopped", extra={"drain_s": round(time.monotonic() - started_s, 1)})
+
+
+def engine_options(settings: Settings) -> EngineOptions:
+    """The settings that an engine obeys."""
+    return EngineOptions(
+        engine=settings.engine,
+        device=settings.device,
+        max_batch_rows=settings.max_batch_rows,
+        cache_dir=settings.cache_dir.expanduser(),
+    )
 
 
 def edge_options(settings: Settings) -> EdgeOptions:

@@ -1,12 +1,45 @@
 """Which engine runs, and what is said where it cannot."""
 
+import logging
+from pathlib import Path
+
 import pytest
-from flatdense_server.engine.choice import prepare_engine
+from flatdense_artifact import Manifest
+from flatdense_server.engine.choice import DeviceName, EngineChoice, EngineName, EngineOptions
 from flatdense_server.engine.engine import EngineError
-from flatdense_server.engine.ladder import Ladder
 
 
-def test_an_engine_that_is_not_there_is_refused_with_a_way_on() -> None:
-    """--engine aot without a compiled library names the engines that work."""
-    with pytest.raises(EngineError, match="--engine auto or --engine jit"):
-        prepare_engine("aot", "cpu", Ladder((1,)), lambda _phase: None)
+def choice(tmp_path: Path, engine: EngineName, device: DeviceName = "auto") -> EngineChoice:
+    """A choice that finds no compiled library."""
+    options = EngineOptions(engine=engine, device=device, max_batch_rows=8, cache_dir=tmp_path)
+    return EngineChoice(options, lambda _phase: None)
+
+
+def test_aot_without_a_library_names_the_command_that_makes_one(
+    tmp_path: Path, manifest: Manifest
+) -> None:
+    """--engine aot is refused where there is no library, with a way on."""
+    with pytest.raises(EngineError, match="flatdense-compile makes one"):
+        choice(tmp_path, "aot").open(tmp_path, manifest)
+
+
+def test_aot_on_a_gpu_is_refused(tmp_path: Path, manifest: Manifest) -> None:
+    """The two settings contradict each other, and the message says which one to change."""
+    with pytest.raises(EngineError, match="--engine jit with --device gpu"):
+        choice(tmp_path, "aot", "gpu").open(tmp_path, manifest)
+
+
+def test_auto_falls_back_to_jit_and_says_why(
+    tmp_path: Path,
+    manifest: Manifest,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where no library fits, jit opens the version, and one line of the log has the reason."""
+    opened: list[Path] = []
+    monkeypatch.setattr(EngineChoice, "_open_jit", lambda _self, folder: opened.append(folder))
+    with caplog.at_level(logging.WARNING):
+        choice(tmp_path, "auto").open(tmp_path, manifest)
+    assert opened == [tmp_path]
+    assert "serving by jit" in caplog.text
+    assert "flatdense-compile" in caplog.records[0].reason

@@ -20,7 +20,9 @@ def test_every_row_comes_out_once_in_order(
     """However rows are spread over parts, the executions together hold exactly them."""
     rows = draw_rows(sum(counts))
     parts = np.split(rows, np.cumsum(counts)[:-1])
-    staged = [buffer[:filled].copy() for buffer, filled in Staging(LADDER, UINT8).fill(parts)]
+    staged = [
+        buffer[:filled].copy() for buffer, filled in Staging.allocate(LADDER, UINT8).fill(parts)
+    ]
     assert np.array_equal(np.concatenate(staged), rows)
 
 
@@ -29,14 +31,14 @@ def test_every_execution_has_a_size_of_the_ladder(
     draw_rows: Callable[..., Rows], rows: int
 ) -> None:
     """Only the ladder's sizes are run, each the smallest that holds its rows."""
-    for buffer, filled in Staging(LADDER, UINT8).fill([draw_rows(rows)]):
+    for buffer, filled in Staging.allocate(LADDER, UINT8).fill([draw_rows(rows)]):
         assert len(buffer) == LADDER.fit(filled)
 
 
 @pytest.mark.parametrize("dtype", [UINT8, FLOAT32])
 def test_buffers_are_used_again(draw_rows: Callable[..., Rows], dtype: DType) -> None:
     """Two fills of one size get the same memory, of the staging's dtype: nothing is allocated."""
-    staging = Staging(LADDER, dtype)
+    staging = Staging.allocate(LADDER, dtype)
     ((first, _),) = staging.fill([draw_rows(3, dtype)])
     ((second, _),) = staging.fill([draw_rows(4, dtype)])
     assert np.shares_memory(first, second)
@@ -47,6 +49,6 @@ def test_the_parts_are_not_changed(draw_rows: Callable[..., Rows]) -> None:
     """Staging copies: parts may be read-only and keep their values."""
     part = draw_rows(3)
     part.flags.writeable = False
-    ((buffer, _),) = Staging(LADDER, UINT8).fill([part])
+    ((buffer, _),) = Staging.allocate(LADDER, UINT8).fill([part])
     assert not np.shares_memory(buffer, part)
     assert np.array_equal(part, draw_rows(3))

@@ -18,7 +18,7 @@ from flatdense_server.engine.engine import Engine, EngineError
 from flatdense_server.models.gate import check_golden, open_version
 from flatdense_server.tensors import Rows
 
-OpenEngine = Callable[[Path], Engine]
+OpenEngine = Callable[[Path, Manifest], Engine]
 WriteVersion = Callable[..., Path]
 
 
@@ -171,7 +171,7 @@ def test_an_engine_that_fails_the_gate_is_closed(
     """What was opened for a version that is refused lets go of its memory."""
     engine = Broken(make_engine(), slice(None))
     with pytest.raises(EngineError):
-        open_version(write_version(1), lambda _folder: engine)
+        open_version(write_version(1), lambda _folder, _manifest: engine)
     assert engine.closed.is_set()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from flatdense_artifact import NoVersions
+from flatdense_artifact import Manifest, NoVersions
 from flatdense_server.batching.queue import QueueLimits
 from flatdense_server.engine.engine import Engine
 from flatdense_server.models.loader import Loader, NoUsableVersion
@@ -18,7 +18,10 @@ WriteVersion = Callable[..., Path]
 
 @pytest.fixture
 def loader(
-    tmp_path: Path, registry: Registry, open_engine: Callable[[Path], Engine], metrics: Metrics
+    tmp_path: Path,
+    registry: Registry,
+    open_engine: Callable[[Path, Manifest], Engine],
+    metrics: Metrics,
 ) -> Iterator[Loader]:
     """Loads what write_version() wrote into the registry."""
     yield Loader(

@@ -1,26 +1,16 @@
 """The command `flatdense-train`."""
 
 import math
-import signal
 import sys
-import tempfile
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.text import Text
 
 from flatdense_training.datasets import DATASETS, MNIST
-from flatdense_training.errors import TrainingError
+from flatdense_training.ending import carry_out
 from flatdense_training.order import Order
 from flatdense_training.recipe import Recipe
-
-EXIT_OK = 0
-EXIT_FAILURE = 1
-EXIT_INTERRUPTED = 130
 
 LARGEST_SEED = 2**32 - 1
 LARGEST_HIDDEN = 2**16
@@ -175,54 +165,13 @@ def main(  # noqa: PLR0913  # one parameter for each option
         ),
         min_accuracy=dataset.min_accuracy if min_accuracy is None else min_accuracy,
     )
-    with stopped_by_sigterm():
-        sys.exit(carry_out(order))
 
-
-@contextmanager
-def stopped_by_sigterm() -> Iterator[None]:
-    """Makes a polite kill the same as Ctrl-C."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def carry_out(order: Order) -> int:
-    """Does the work, tells the user how it ended, and gives the exit code."""
-    errors = Console(stderr=True)
-    try:
+    def work() -> None:
         # Here and not above: these take seconds to import, which --help and usage errors need not
         # wait for.
         from flatdense_training.workflow import follow  # noqa: PLC0415
 
         follow(order, Console(highlight=False))
-    except KeyboardInterrupt:
-        complain(errors, f"Interrupted. No unfinished export is left in {order.model_dir}.")
-        return EXIT_INTERRUPTED
-    except TrainingError as error:
-        complain(errors, f"Error: {error}")
-        return EXIT_FAILURE
-    except Exception as error:  # noqa: BLE001  # the user gets a sentence, and a file the rest
-        complain(errors, f"Error: {describe_fault(error)}")
-        return EXIT_FAILURE
-    return EXIT_OK
 
-
-def describe_fault(error: Exception) -> str:
-    """What to tell a user of an error that nobody foresaw; its traceback goes to a file."""
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="flatdense-train-", suffix=".txt", delete=False
-    ) as report:
-        traceback.print_exception(error, file=report)
-    return (
-        f"Something went wrong that should not: {type(error).__name__}. The model was not "
-        f"exported. Please report it with the file {report.name}."
-    )
-
-
-def complain(console: Console, message: str) -> None:
-    """Says why there is no export, without folding lines: paths are there to be copied."""
-    console.print()
-    console.print(Text(message), soft_wrap=True)
+    left = f"No unfinished export is left in {order.model_dir}."
+    sys.exit(carry_out(work, undone="The model was not exported.", left=left))

@@ -6,8 +6,9 @@ TrainingError
 ├── DownloadFailed     no mirror gave the data
 ├── TrainingDiverged   the loss became NaN or infinite
 ├── AccuracyTooLow     the model is not good enough to be exported
-└── ExportFailed       the version could not be written, or does not answer as the trained model
-does
+├── ExportFailed       the version could not be written, or does not answer as the trained model
+│                      does
+└── CompileFailed      the library could not be compiled, or does not give the right answers
 
 Each message says what was wrong, what was expected, and what to do.
 """
@@ -39,3 +40,7 @@ class AccuracyTooLow(TrainingError):
 
 class ExportFailed(TrainingError):
     """The version could not be written, or does not answer as the trained model does."""
+
+
+class CompileFailed(TrainingError):
+    """The library could not be compiled, or does not give the right answers."""

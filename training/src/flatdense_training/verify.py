@@ -3,14 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
-from flatdense_artifact import Golden, Weights, read_weights
+from flatdense_artifact import Golden, read_weights
 
 from flatdense_training.errors import ExportFailed
+from flatdense_training.forward import forward
 from flatdense_training.pixels import scale
-
-Float32 = npt.NDArray[np.float32]
 
 TOLERANCE = 1e-5
 """Of a probability, on the machine that trained."""
@@ -41,12 +39,3 @@ def verify_answers(folder: Path, golden: Golden) -> None:
                 f"the trained model's, expected at most {TOLERANCE:.0e}. "
                 "This is a fault of the program or of a library: report it."
             )
-
-
-def forward(weights: Weights, images: Float32) -> Float32:
-    """The network in NumPy: images [N, 784] with 0..1 to probabilities [N, C]."""
-    hidden = np.maximum(images @ weights.hidden.kernel + weights.hidden.bias, 0)
-    logits = hidden @ weights.output.kernel + weights.output.bias
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities: Float32 = powers / powers.sum(axis=1, keepdims=True)
-    return probabilities

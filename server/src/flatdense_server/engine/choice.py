@@ -1,43 +1,80 @@
 """Which engine runs a version on this machine."""
 
+import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
+from flatdense_artifact import LibraryUnusable, Manifest
+
+from flatdense_server.engine.aot import AotEngine, find_library
 from flatdense_server.engine.cpus import usable_cpus
 from flatdense_server.engine.engine import Engine, EngineError
 from flatdense_server.engine.ladder import Ladder
 
-EngineName = Literal["auto", "aot", "jit"]
-DeviceName = Literal["auto", "cpu", "gpu"]
+log = logging.getLogger(__name__)
+
+EngineName: TypeAlias = Literal["auto", "aot", "jit"]
+DeviceName: TypeAlias = Literal["auto", "cpu", "gpu"]
 
 
-def prepare_engine(
-    engine: EngineName,
-    device: DeviceName,
-    ladder: Ladder,
-    on_compile: Callable[[str], None],
-) -> Callable[[Path], Engine]:
-    """Gives what opens a version's folder as an engine: ready, compiled at every size.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """What an engine obeys."""
 
-    Called once a process; the first call imports TensorFlow, which takes seconds. Raises
-    EngineError where the engine or the device is not to be had here.
-    """
-    if engine == "aot":
-        raise EngineError(
-            "--engine aot: there is no compiled library for this architecture and processor. "
-            "Use --engine auto or --engine jit."
+    engine: EngineName
+    """auto is aot where a compiled library fits, else jit; aot runs on the CPU alone."""
+    device: DeviceName
+    max_batch_rows: int
+    cache_dir: Path
+    """Where compiled libraries are."""
+
+
+class EngineChoice:
+    """Opens versions as engines: ready, compiled at every size. For one thread."""
+
+    def __init__(self, options: EngineOptions, on_compile: Callable[[str], None]) -> None:
+        self._options = options
+        self._on_compile = on_compile
+        self._jit_device: str | None = None
+
+    def open(self, folder: Path, manifest: Manifest) -> Engine:
+        """Opens a version. The first time that it takes jit, TensorFlow's import takes seconds.
+
+        Raises EngineError or ArtifactError where the engine or the device is not to be had here.
+        """
+        options = self._options
+        if options.engine == "aot" and options.device == "gpu":
+            raise EngineError("--engine aot runs on the CPU. Use --engine jit with --device gpu.")
+        if options.engine == "jit" or options.device == "gpu":
+            return self._open_jit(folder)
+        try:
+            return self._open_aot(folder, manifest)
+        except LibraryUnusable as error:
+            if options.engine == "aot":
+                raise EngineError(f"--engine aot: {error}.") from error
+            log.warning("no compiled library: serving by jit", extra={"reason": str(error)})
+            return self._open_jit(folder)
+
+    def _open_aot(self, folder: Path, manifest: Manifest) -> Engine:
+        options = self._options
+        library = find_library(options.cache_dir, manifest)
+        return AotEngine(folder, manifest, library=library, max_batch_rows=options.max_batch_rows)
+
+    def _open_jit(self, folder: Path) -> Engine:
+        try:
+            from flatdense_server.engine import jit  # noqa: PLC0415 -- imports TensorFlow
+        except ImportError as error:
+            raise EngineError(
+                f"the jit engine needs TensorFlow, which cannot be imported ({error}). Install it "
+                'with: pip install "flatdense-server[jit]", or compile with flatdense-compile.'
+            ) from error
+        if self._jit_device is None:
+            self._jit_device = jit.prepare_tensorflow(self._options.device, usable_cpus())
+        return jit.JitEngine(
+            folder,
+            ladder=Ladder.powers_of_two(self._options.max_batch_rows),
+            device=self._jit_device,
+            on_compile=self._on_compile,
         )
-    try:
-        from flatdense_server.engine import jit  # noqa: PLC0415 -- imports TensorFlow
-    except ImportError as error:
-        raise EngineError(
-            f"the jit engine needs TensorFlow, which cannot be imported ({error}). "
-            'Install it with: pip install "flatdense-server[jit]"'
-        ) from error
-    used_device = jit.prepare_tensorflow(device, usable_cpus())
-
-    def open_engine(folder: Path) -> Engine:
-        return jit.JitEngine(folder, ladder=ladder, device=used_device, on_compile=on_compile)
-
-    return open_engine

@@ -71,7 +71,7 @@ class JitEngine:
         self._on_compile = on_compile
         self._phase: Phase = "warmup"
         self._model = load_saved_model(folder)
-        self._staging = {dtype: Staging(ladder, dtype) for dtype in SIGNATURES}
+        self._staging = {dtype: Staging.allocate(ladder, dtype) for dtype in SIGNATURES}
         self._functions = {
             (dtype, size): self._compile(dtype, size)
             for dtype in SIGNATURES

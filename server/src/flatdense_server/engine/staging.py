@@ -1,6 +1,6 @@
 """The ladder's input buffers: where the rows of many requests become one batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -11,15 +11,19 @@ from flatdense_server.tensors import PIXELS, DType, Rows
 class Staging:
     """One input buffer for each size of the ladder, all of one dtype. For one thread.
 
-    What an earlier batch left behind a shorter one is computed as padding and never looked at:
-    rows do not see each other in a dense network.
+    The buffers are zeros of our own, or those that an engine's code reads from. What an earlier
+    batch left behind a shorter one is computed as padding and never looked at: rows do not see each
+    other in a dense network.
     """
 
-    def __init__(self, ladder: Ladder, dtype: DType) -> None:
+    def __init__(self, ladder: Ladder, buffers: Mapping[int, Rows]) -> None:
         self._ladder = ladder
-        self._buffers: dict[int, Rows] = {
-            size: np.zeros((size, PIXELS), dtype) for size in ladder.sizes
-        }
+        self._buffers = buffers
+
+    @classmethod
+    def allocate(cls, ladder: Ladder, dtype: DType) -> "Staging":
+        """Buffers of our own."""
+        return cls(ladder, {size: np.zeros((size, PIXELS), dtype) for size in ladder.sizes})
 
     def fill(self, parts: Sequence[Rows]) -> Iterator[tuple[Rows, int]]:
         """Copies the rows of all parts, in order, into executions: (padded buffer, rows in it).

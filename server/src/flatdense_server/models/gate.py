@@ -9,7 +9,7 @@ from flatdense_artifact import Golden, Manifest, read_manifest, verify_files
 from flatdense_server.engine.engine import Engine, EngineError
 from flatdense_server.tensors import IMAGE_SHAPE, Rows
 
-OpenEngine = Callable[[Path], Engine]
+OpenEngine = Callable[[Path, Manifest], Engine]
 
 
 def open_version(folder: Path, open_engine: OpenEngine) -> tuple[Manifest, Engine]:
@@ -24,7 +24,7 @@ def open_version(folder: Path, open_engine: OpenEngine) -> tuple[Manifest, Engin
             f"{folder} takes images of {manifest.architecture.input_shape}; this server serves "
             f"{list(IMAGE_SHAPE)}."
         )
-    engine = open_engine(folder)
+    engine = open_engine(folder, manifest)
     try:
         check_classes(manifest, engine)
         check_golden(manifest.golden, engine)

@@ -1,0 +1,144 @@
+"""The engines side by side: aot and jit, in process and from process start, in turn.
+
+Writes bench/results/engines.json, with the machine's description.
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from flatdense_artifact import read_manifest
+from flatdense_client import Client, Unavailable
+from flatdense_server.engine.choice import EngineChoice, EngineOptions
+from flatdense_server.engine.engine import Engine
+from machine import describe_machine
+
+HERE = Path(__file__).parent
+MODELS = HERE.parent / "exported_model"
+sys.path.append(str(HERE.parent / "examples"))
+
+from server_process import ServerProcess  # noqa: E402 -- after the path that it is on
+
+ROUNDS = 7
+UNCOUNTED = 10
+ROWS = (1, 64, 1024)
+ROW_FLOP = 2 * (784 * 256 + 256 * 10)
+CACHE = Path("~/.cache/flatdense").expanduser()
+
+Figures = dict[str, dict[str, list[float]]]
+
+
+def main() -> None:
+    """Measures, writes, prints."""
+    figures: Figures = {}
+    engines = {name: open_engine(name) for name in ("aot", "jit")}
+    for rows in ROWS:
+        for _ in range(ROUNDS):
+            for name, engine in engines.items():
+                case = figures.setdefault(f"{rows} rows uint8, us", {})
+                case.setdefault(name, []).append(1e6 * run_p50_s(engine, rows))
+    for _ in range(3):
+        for name in ("aot", "jit"):
+            first_s, memory_mb = start(name)
+            figures.setdefault("start to first answer, s", {}).setdefault(name, []).append(first_s)
+            figures.setdefault("resident memory, MB", {}).setdefault(name, []).append(memory_mb)
+    peak = peak_gflops()
+    results = {"machine": describe_machine(), "peak_gflops": peak, "figures": figures}
+    (HERE / "results" / "engines.json").write_text(json.dumps(results, indent=2) + "\n")
+    report(figures, peak)
+
+
+def open_engine(name: str) -> Engine:
+    """The repository's model, with the whole ladder."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # noqa: TID251 -- TensorFlow's own
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # noqa: TID251 -- TensorFlow's own
+    options = EngineOptions(engine=name, device="cpu", max_batch_rows=1024, cache_dir=CACHE)
+    folder = MODELS / "1"
+    return EngineChoice(options, lambda _phase: None).open(folder, read_manifest(folder))
+
+
+def run_p50_s(engine: Engine, rows: int) -> float:
+    """The median time from numpy to numpy."""
+    images = np.random.default_rng(0).integers(0, 256, (rows, 784), dtype=np.uint8)
+    return p50_s(lambda: engine.run([images]), calls=max(20, 2000 // rows))
+
+
+def p50_s(work: Callable[[], object], calls: int) -> float:
+    """The median time of one of many calls, after some uncounted ones."""
+    times_s = []
+    for number in range(calls + UNCOUNTED):
+        started_s = time.perf_counter()
+        work()
+        if number >= UNCOUNTED:
+            times_s.append(time.perf_counter() - started_s)
+    return statistics.median(times_s)
+
+
+def start(engine: str) -> tuple[float, float]:
+    """Seconds from process start to the first answer, and the memory resident then, in MB."""
+    image = np.zeros((28, 28), np.uint8)
+    started_s = time.perf_counter()
+    with ServerProcess("--model-dir", str(MODELS), "--engine", engine) as server:
+        with Client(server.address) as client:
+            while True:
+                try:
+                    client.classify(image)
+                    break
+                except Unavailable:
+                    continue
+        first_s = time.perf_counter() - started_s
+        with urllib.request.urlopen(server.page + "metrics") as answer:  # noqa: S310 -- our own
+            found = re.search(
+                r"^process_resident_memory_bytes (\S+)", answer.read().decode(), re.MULTILINE
+            )
+        assert found  # noqa: S101 -- the server always exposes it
+        server.stop()
+    return first_s, float(found[1]) / 1e6
+
+
+def peak_gflops() -> float:
+    """What one core does at most: numpy's own matrix product, on one thread."""
+    script = (
+        "import numpy as np, time; a = np.ones((1024, 1024), 'f'); t = []\n"
+        "for _ in range(30):\n"
+        "    s = time.perf_counter(); a @ a; t.append(time.perf_counter() - s)\n"
+        "print(2 * 1024**3 / min(t) / 1e9)"
+    )
+    done = subprocess.run(  # noqa: S603 -- our own script
+        [sys.executable, "-c", script],
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # noqa: TID251 -- handed on
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout)
+
+
+def report(figures: Figures, peak: float) -> None:
+    """One line a case."""
+    for case, values in figures.items():
+        aot, jit = values["aot"], values["jit"]
+        ratios = [slow / fast for fast, slow in zip(aot, jit, strict=True)]
+        line = (
+            f"{case:28} aot {statistics.median(aot):10.2f}  jit {statistics.median(jit):10.2f}  "
+            f"jit/aot {statistics.median(ratios):6.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
+        )
+        if found := re.match(r"(\d+) rows", case):
+            gflops = int(found[1]) * ROW_FLOP / statistics.median(aot) / 1e3
+            line += f"  aot {gflops:.0f} GFLOP/s"
+        print(line)
+    print(f"numpy's matrix product on one core: {peak:.0f} GFLOP/s")
+
+
+if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    main()

@@ -1,0 +1,132 @@
+"""The compiled library behind the Engine protocol."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from flatdense_artifact import LibraryUnusable, Manifest, Weights, read_manifest, read_weights
+from flatdense_server.engine.aot import AotEngine, find_library
+from flatdense_server.tensors import Rows
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytestmark = pytest.mark.xdist_group("aot")
+
+
+@pytest.fixture(scope="module")
+def version(exported_model: Path) -> Path:
+    """The repository's own version."""
+    return exported_model / "1"
+
+
+@pytest.fixture(scope="module")
+def version_manifest(version: Path) -> Manifest:
+    """Its manifest."""
+    return read_manifest(version)
+
+
+@pytest.fixture(scope="module")
+def weights(version: Path) -> Weights:
+    """Its weights."""
+    return read_weights(version, ["hidden", "output"])
+
+
+@pytest.fixture(scope="module")
+def engine(version: Path, version_manifest: Manifest, compiled: Path) -> Iterator[AotEngine]:
+    """The engine with the whole ladder of the library."""
+    engine = AotEngine(version, version_manifest, library=compiled, max_batch_rows=1024)
+    yield engine
+    engine.close()
+
+
+def forward(weights: Weights, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The network in numpy."""
+    hidden = np.maximum(rows @ weights.hidden.kernel + weights.hidden.bias, 0)
+    logits = hidden @ weights.output.kernel + weights.output.bias
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def draw(rows: int, dtype: str, seed: int = 0) -> Rows:
+    """Seeded rows of one type."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (rows, 784), dtype=np.uint8)
+    return pixels if dtype == "uint8" else pixels.astype(np.float32) / np.float32(255)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    counts=st.lists(st.integers(1, 300), min_size=1, max_size=6),
+    dtype=st.sampled_from(["uint8", "float32"]),
+)
+def test_the_answers_are_those_of_numpy(
+    engine: AotEngine, weights: Weights, counts: list[int], dtype: str
+) -> None:
+    """Any number of rows in any parts gives numpy's probabilities, in the order of the rows."""
+    parts = [draw(count, dtype, seed) for seed, count in enumerate(counts)]
+    outputs = engine.run(parts)
+    rows = np.concatenate(parts)
+    scaled = rows.astype(np.float32) / np.float32(255) if dtype == "uint8" else rows
+    expected = forward(weights, scaled)
+    np.testing.assert_allclose(outputs.probabilities, expected, rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(outputs.classes, outputs.probabilities.argmax(axis=1))
+
+
+def test_more_rows_than_the_ladder_are_cut(engine: AotEngine, weights: Weights) -> None:
+    """A batch beyond the biggest size runs as several."""
+    rows = draw(2500, "float32")
+    outputs = engine.run([rows])
+    np.testing.assert_allclose(outputs.probabilities, forward(weights, rows), rtol=0, atol=1e-5)
+
+
+def test_an_answer_outlives_the_next_run(engine: AotEngine) -> None:
+    """Outputs belong to the caller: a later run does not change them."""
+    first = engine.run([draw(64, "uint8", seed=1)])
+    kept = first.probabilities.copy()
+    engine.run([draw(64, "uint8", seed=2)])
+    np.testing.assert_array_equal(first.probabilities, kept)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_row_does_not_depend_on_its_neighbours(engine: AotEngine, dtype: str) -> None:
+    """The same row in the same batch size has the same bits, whatever is around it."""
+    row = draw(1, dtype, seed=5)
+    answers = [engine.run([draw(20, dtype, seed), row, draw(30, dtype, seed)]) for seed in (1, 2)]
+    first, second = (answer.probabilities[20] for answer in answers)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_the_ladder_ends_where_it_is_told(
+    version: Path, version_manifest: Manifest, compiled: Path
+) -> None:
+    """max_batch_rows cuts the library's ladder."""
+    engine = AotEngine(version, version_manifest, library=compiled, max_batch_rows=100)
+    assert engine.spec.ladder.sizes == (1, 2, 4, 8, 16, 32, 64)
+    assert len(engine.run([draw(101, "uint8")]).classes) == 101
+    engine.close()
+
+
+def test_the_library_is_found_in_its_cache(version_manifest: Manifest, compiled: Path) -> None:
+    """A library that runs here is found, and a cache without one says so."""
+    assert find_library(compiled.parents[1], version_manifest).parent == compiled.parent
+    with pytest.raises(LibraryUnusable, match="flatdense-compile makes one"):
+        find_library(compiled, version_manifest)
+
+
+def test_tensorflow_is_never_imported(version: Path, compiled: Path) -> None:
+    """A process that serves by aot has no module of TensorFlow or Keras."""
+    script = (
+        "import sys; from pathlib import Path; from flatdense_artifact import read_manifest;"
+        "from flatdense_server.__main__ import main; from flatdense_server.engine.aot import *;"
+        f"v = Path({str(version)!r}); m = read_manifest(v);"
+        f"e = AotEngine(v, m, library=Path({str(compiled)!r}), max_batch_rows=8);"
+        "e.run([np.zeros((3, 784), np.uint8)]);"
+        "print([name for name in sys.modules if name.split('.')[0] in ('tensorflow', 'keras')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"

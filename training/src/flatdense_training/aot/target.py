@@ -1,0 +1,54 @@
+"""Which processors a library is compiled for."""
+
+import subprocess
+from pathlib import Path
+from typing import Literal
+
+from flatdense_artifact import Target
+from flatdense_artifact.processor import (
+    BASELINES,
+    machine,
+    processor_features,
+    vector_features,
+)
+
+from flatdense_training.errors import CompileFailed
+
+TargetName = Literal["portable", "native"]
+
+TRIPLES = {"x86_64": "x86_64-pc-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
+"""Machine -> LLVM's name of it."""
+
+
+def choose_target(name: TargetName, compiler: Path) -> Target:
+    """The portable baseline of this machine, or exactly this processor.
+
+    Raises CompileFailed on a machine that libraries are not compiled for.
+    """
+    if machine() not in BASELINES:
+        raise CompileFailed(
+            f"Libraries are compiled on {' and '.join(BASELINES)}; this machine is {machine()}. "
+            "Serve with --engine jit."
+        )
+    cpu, features = BASELINES[machine()]
+    if name == "native":
+        cpu, features = native_cpu(compiler), features | vector_features(processor_features())
+    return Target(machine=machine(), cpu=cpu, features=sorted(features))
+
+
+def native_cpu(compiler: Path) -> str:
+    """The compiler's name of this processor, which is LLVM's too."""
+    option = "-march" if machine() == "x86_64" else "-mcpu"
+    done = subprocess.run(  # noqa: S603 -- the compiler that was found
+        [compiler, f"{option}=native", "-Q", "--help=target"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    for line in done.stdout.splitlines():
+        key, _, value = line.strip().partition("=")
+        if key == option and value.strip():
+            return value.strip()
+    raise CompileFailed(
+        f"{compiler} does not say what this processor is. Compile with --target portable."
+    )
