@@ -48,6 +48,7 @@ proto: $(VENV)/.developing  ## Generate the Python code of proto/
 	$(BIN)/python proto/generate.py
 
 bench: setup  ## Measure, and write bench/results/
+	$(BIN)/python bench/engines.py
 	$(BIN)/python bench/run.py
 
 lock: $(VENV)/.developing  ## Write the versions in .venv to constraints.txt

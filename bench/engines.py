@@ -1,10 +1,9 @@
 """The engines side by side: aot and jit, in process and from process start, in turn.
 
-Writes bench/results/engines.json, with the machine's description.
+Writes bench/results/engines.json, with the machine's description, and a decision record's table.
 """
 
 import argparse
-import json
 import os
 import re
 import statistics
@@ -21,6 +20,7 @@ from flatdense_client import Client, Unavailable
 from flatdense_server.engine.choice import EngineChoice, EngineOptions
 from flatdense_server.engine.engine import Engine
 from machine import describe_machine
+from report import ENGINES, ENGINES_PAGE, publish, render_engines
 
 HERE = Path(__file__).parent
 MODELS = HERE.parent / "exported_model"
@@ -44,17 +44,27 @@ def main() -> None:
     for rows in ROWS:
         for _ in range(ROUNDS):
             for name, engine in engines.items():
-                case = figures.setdefault(f"{rows} rows uint8, us", {})
+                case = figures.setdefault(case_of(rows), {})
                 case.setdefault(name, []).append(1e6 * run_p50_s(engine, rows))
     for _ in range(3):
         for name in ("aot", "jit"):
             first_s, memory_mb = start(name)
             figures.setdefault("start to first answer, s", {}).setdefault(name, []).append(first_s)
             figures.setdefault("resident memory, MB", {}).setdefault(name, []).append(memory_mb)
-    peak = peak_gflops()
-    results = {"machine": describe_machine(), "peak_gflops": peak, "figures": figures}
-    (HERE / "results" / "engines.json").write_text(json.dumps(results, indent=2) + "\n")
-    report(figures, peak)
+    results = {
+        "machine": describe_machine(),
+        "peak_gflops": peak_gflops(),
+        "aot_gflops": 64 * ROW_FLOP / statistics.median(figures[case_of(64)]["aot"]) / 1e3,
+        "figures": figures,
+    }
+    section = render_engines(results)
+    publish(results, ENGINES, ENGINES_PAGE, section)
+    print(section)
+
+
+def case_of(rows: int) -> str:
+    """What a batch size is called in the results."""
+    return f"{rows} rows uint8, us"
 
 
 def open_engine(name: str) -> Engine:
@@ -121,22 +131,6 @@ def peak_gflops() -> float:
         check=True,
     )
     return float(done.stdout)
-
-
-def report(figures: Figures, peak: float) -> None:
-    """One line a case."""
-    for case, values in figures.items():
-        aot, jit = values["aot"], values["jit"]
-        ratios = [slow / fast for fast, slow in zip(aot, jit, strict=True)]
-        line = (
-            f"{case:28} aot {statistics.median(aot):10.2f}  jit {statistics.median(jit):10.2f}  "
-            f"jit/aot {statistics.median(ratios):6.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
-        )
-        if found := re.match(r"(\d+) rows", case):
-            gflops = int(found[1]) * ROW_FLOP / statistics.median(aot) / 1e3
-            line += f"  aot {gflops:.0f} GFLOP/s"
-        print(line)
-    print(f"numpy's matrix product on one core: {peak:.0f} GFLOP/s")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What was measured, as a file for later, and as the README's table."""
+"""What was measured, as files for later, and as tables in the documents."""
 
 import json
 import re
@@ -7,25 +7,26 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[1]
-RESULTS: Final = ROOT / "bench" / "results" / "serving.json"
-README: Final = ROOT / "README.md"
+SERVING: Final = ROOT / "bench" / "results" / "serving.json"
+SERVING_PAGE: Final = ROOT / "README.md"
+ENGINES: Final = ROOT / "bench" / "results" / "engines.json"
+ENGINES_PAGE: Final = ROOT / "docs" / "decisions" / "0001-xla-ahead-of-time.md"
 
 SECTION: Final = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- end -->)", re.DOTALL)
-"""The part of the README that `make bench` writes."""
+"""The part of a document that a benchmark writes."""
 
 Results = dict[str, Any]
 
 
-def publish(results: Results) -> None:
-    """Writes the file and the README's section."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    section = render(results)
-    README.write_text(SECTION.sub(lambda _match: section, README.read_text()))
+def publish(results: Results, file: Path, page: Path, section: str) -> None:
+    """Writes the file, and the section of the page."""
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(results, indent=2) + "\n")
+    page.write_text(SECTION.sub(lambda _match: section, page.read_text()))
 
 
-def render(results: Results) -> str:
-    """The table and the machine it was measured on, in Markdown."""
+def render_serving(results: Results) -> str:
+    """Servers: the table and the machine it was measured on, in Markdown."""
     machine = results["machine"]
     lines = [
         "| | unit | flatdense | bare grpcio, no model | ratio | least to most |",
@@ -40,13 +41,38 @@ def render(results: Results) -> str:
             f"| {medians[2]:.2f} | {min(ratios):.2f} to {max(ratios):.2f} |"
         )
     rounds = len(results["cases"][0]["flatdense"])
-    libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
-    lines += [
-        "",
-        (
-            f"Medians of {rounds} rounds, the two servers in turn, one process each, on "
-            f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
-            f"Python {machine['python']}, {libraries}. The load generator ran on the same cores."
-        ),
-    ]
+    note = (
+        f"Medians of {rounds} rounds, the two servers in turn, one process each, on "
+        f"{describe(machine)}. The load generator ran on the same cores."
+    )
+    lines += ["", note]
     return "\n".join(lines) + "\n"
+
+
+def render_engines(results: Results) -> str:
+    """Engines: the table and the machine it was measured on, in Markdown."""
+    lines = ["| | aot | jit | jit / aot | least to most |", "|---|---|---|---|---|"]
+    for case, values in results["figures"].items():
+        aot, jit = values["aot"], values["jit"]
+        ratios = [slow / fast for fast, slow in zip(aot, jit, strict=True)]
+        lines.append(
+            f"| {case} | {statistics.median(aot):,.2f} | {statistics.median(jit):,.2f} "
+            f"| {statistics.median(ratios):.1f} | {min(ratios):.1f} to {max(ratios):.1f} |"
+        )
+    note = (
+        "Medians, the engines in turn; `aot` with the portable target on one core, `jit` on all, "
+        f"on {describe(results['machine'])}. One core multiplies matrices by numpy at "
+        f"{results['peak_gflops']:.0f} GFLOP/s; `aot` reaches {results['aot_gflops']:.0f} at 64 "
+        "rows."
+    )
+    lines += ["", note]
+    return "\n".join(lines) + "\n"
+
+
+def describe(machine: dict[str, Any]) -> str:
+    """The machine in one line."""
+    libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
+    return (
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
+        f"Python {machine['python']}, {libraries}"
+    )

@@ -14,7 +14,7 @@ from pathlib import Path
 from flatdense_proto.v1 import classifier_pb2 as pb
 from load import Request, calls_per_second, check_tool, sequential_p50_s
 from machine import describe_machine
-from report import publish, render
+from report import SERVING, SERVING_PAGE, publish, render_serving
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "examples"))
@@ -83,8 +83,9 @@ def main() -> None:
         check_answers(server)
     cases = [{"name": case.name, "unit": case.unit, **figures[case.name]} for case in CASES]
     results = {"machine": describe_machine(), "cases": cases}
-    publish(results)
-    print(render(results))
+    section = render_serving(results)
+    publish(results, SERVING, SERVING_PAGE, section)
+    print(section)
 
 
 @contextmanager

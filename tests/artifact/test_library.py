@@ -77,7 +77,7 @@ def other_shape(library: CompiledLibrary) -> CompiledLibrary:
     [
         (other_machine, "is for pdp11"),
         (other_processor, "needs avx9000, which this processor does not have"),
-        (other_interface, "has interface 2; this program uses 1"),
+        (other_interface, r"has interface \d; this program uses \d"),
         (other_shape, "hidden=800"),
     ],
 )

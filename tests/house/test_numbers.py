@@ -1,18 +1,28 @@
-"""The figures of the README are the measured ones."""
+"""The figures of the documents are the measured ones."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import report
 from flatdense_artifact import read_manifest
 
 
-def test_the_table_is_what_was_measured() -> None:
-    """The README's table is the rendering of bench/results/serving.json."""
-    results = json.loads(report.RESULTS.read_text())
-    written = report.SECTION.search(report.README.read_text())
+@pytest.mark.parametrize(
+    ("file", "page", "render"),
+    [
+        (report.SERVING, report.SERVING_PAGE, report.render_serving),
+        (report.ENGINES, report.ENGINES_PAGE, report.render_engines),
+    ],
+)
+def test_each_table_is_what_was_measured(
+    file: Path, page: Path, render: Callable[[report.Results], str]
+) -> None:
+    """A table in a document is the rendering of a benchmark's results."""
+    written = report.SECTION.search(page.read_text())
     assert written
-    assert written[0] == report.render(results)
+    assert written[0] == render(json.loads(file.read_text()))
 
 
 def test_the_accuracy_is_the_manifests(repository: Path) -> None:

@@ -42,7 +42,7 @@ from flatdense_artifact.manifest import (
     read_manifest,
     write_manifest,
 )
-from flatdense_artifact.network import Library, Network, align_weights
+from flatdense_artifact.network import Library, Network, align_weights, allocate
 from flatdense_artifact.versions import list_versions, next_version, version_folder
 from flatdense_artifact.weights import (
     WEIGHTS_NAME,
@@ -76,6 +76,7 @@ __all__ = [
     "VersionDamaged",
     "Weights",
     "align_weights",
+    "allocate",
     "check_library",
     "digest_files",
     "find_libraries",

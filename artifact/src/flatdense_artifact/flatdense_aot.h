@@ -16,14 +16,14 @@ extern "C" {
 #endif
 
 /* Grows when an old caller would misuse a new library. */
-#define FLATDENSE_AOT_ABI 1
+#define FLATDENSE_AOT_ABI 2
 
 enum flatdense_dtype {
   FLATDENSE_UINT8 = 0,  /* 0..255, scaled inside the network */
   FLATDENSE_FLOAT32 = 1 /* already 0..1 */
 };
 
-/* One compiled batch size with buffers of its own. One thread at a time may use it. */
+/* One compiled batch size. One thread at a time may use it. */
 typedef struct flatdense_network flatdense_network;
 
 /* FLATDENSE_AOT_ABI as the library was compiled. */
@@ -31,20 +31,18 @@ int32_t flatdense_abi(void);
 
 /* Opens the network for exactly `rows` rows of one type; NULL where none was compiled.
  *
- * The weights are float32, row-major, aligned to 64 bytes, and must outlive the network; they are
- * not copied: hidden_kernel [784, hidden], hidden_bias [hidden], output_kernel [hidden, classes],
- * output_bias [classes]. */
-flatdense_network *flatdense_open(int32_t dtype, int64_t rows, const float *hidden_kernel,
-                                  const float *hidden_bias, const float *output_kernel,
-                                  const float *output_bias);
+ * It reads from buffers of the caller, which are row-major, aligned to 64 bytes, and must outlive
+ * it: images [rows, 784] of its type at each run; and float32 weights that do not change:
+ * hidden_kernel [784, hidden], hidden_bias [hidden], output_kernel [hidden, classes], output_bias
+ * [classes]. Networks may share all of them. */
+flatdense_network *flatdense_open(int32_t dtype, int64_t rows, const void *images,
+                                  const float *hidden_kernel, const float *hidden_bias,
+                                  const float *output_kernel, const float *output_bias);
 
-/* Frees the network and its buffers. */
+/* Frees the network and its outputs. */
 void flatdense_close(flatdense_network *network);
 
-/* The input buffer, [rows, 784] of the network's type. */
-void *flatdense_images(flatdense_network *network);
-
-/* Computes the outputs from the input buffer; 0 where it did. */
+/* Computes the outputs from the images; 0 where it did. */
 int32_t flatdense_run(flatdense_network *network);
 
 /* The outputs of the last run, valid until the next one. */

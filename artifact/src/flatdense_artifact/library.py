@@ -20,7 +20,7 @@ from flatdense_artifact.errors import LibraryUnusable
 from flatdense_artifact.manifest import Manifest
 from flatdense_artifact.processor import machine, processor_features
 
-ABI: Final = 1
+ABI: Final = 2
 """FLATDENSE_AOT_ABI of flatdense_aot.h."""
 
 LIBRARY_NAME: Final = "libflatdense_aot.so"

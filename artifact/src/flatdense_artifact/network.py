@@ -43,9 +43,9 @@ class Library:
 
 
 class Network:
-    """One batch size of one dtype, with buffers of its own. For one thread at a time.
+    """One batch size of one dtype. For one thread at a time.
 
-    `images` [rows, pixels] is written, run() computes, and `probabilities` [rows, classes],
+    The caller writes `images` [rows, pixels], run() computes, and `probabilities` [rows, classes],
     `classes` [rows] and `hidden` [rows, hidden] are read before the next run. ctypes lets go of the
     GIL during the call.
     """
@@ -54,22 +54,26 @@ class Network:
         self,
         library: Library,
         *,
-        rows: int,
-        dtype: np.dtype[np.uint8 | np.float32],
+        images: Pixels,
         shape: NetworkShape,
         weights: Weights,
     ) -> None:
-        """Opens a size of the ladder; `weights` were aligned by align_weights() and are kept."""
+        """Opens the network for as many rows as `images` has.
+
+        `images` came from allocate(), or is the beginning of such an array; networks may share it.
+        `weights` came from align_weights(). Both are kept.
+        """
         self._functions = functions = library.functions
         self._weights = weights
+        self.images = images
+        rows, dtype = len(images), images.dtype
         layers = (weights.hidden, weights.output)
         arrays = [array for layer in layers for array in (layer.kernel, layer.bias)]
         self._handle = functions.flatdense_open(
-            DTYPE_CODES[dtype], rows, *(array.ctypes.data for array in arrays)
+            DTYPE_CODES[dtype], rows, *(array.ctypes.data for array in (images, *arrays))
         )
         if not self._handle:
             raise LibraryUnusable(f"the library has no network for {rows} rows of {dtype}")
-        self.images: Pixels = self._view("images", (rows, shape.pixels), dtype)
         floats = np.dtype(np.float32)
         self.probabilities = self._view("probabilities", (rows, shape.classes), floats)
         self.classes = self._view("classes", (rows,), np.dtype(np.int64))
@@ -81,7 +85,7 @@ class Network:
             raise RuntimeError("the compiled network failed")
 
     def close(self) -> None:
-        """Frees the buffers: no array of this network may be touched after."""
+        """Frees the outputs: no array of this network may be touched after."""
         if self._handle:
             self._functions.flatdense_close(self._handle)
             self._handle = None
@@ -100,12 +104,12 @@ def declare(functions: ctypes.CDLL) -> None:
     pointer = ctypes.c_void_p
     functions.flatdense_abi.restype = ctypes.c_int32
     functions.flatdense_open.restype = pointer
-    functions.flatdense_open.argtypes = [ctypes.c_int32, ctypes.c_int64, *[pointer] * 4]
+    functions.flatdense_open.argtypes = [ctypes.c_int32, ctypes.c_int64, *[pointer] * 5]
     functions.flatdense_close.restype = None
     functions.flatdense_run.restype = ctypes.c_int32
-    for buffer in ("images", "probabilities", "classes", "hidden"):
+    for buffer in ("probabilities", "classes", "hidden"):
         getattr(functions, f"flatdense_{buffer}").restype = pointer
-    for name in ("close", "run", "images", "probabilities", "classes", "hidden"):
+    for name in ("close", "run", "probabilities", "classes", "hidden"):
         getattr(functions, f"flatdense_{name}").argtypes = [pointer]
 
 
@@ -120,8 +124,14 @@ def align_weights(weights: Weights) -> Weights:
 
 def align(array: Float32) -> Float32:
     """A row-major copy whose first byte lies on a multiple of ALIGNMENT_BYTES."""
-    memory = np.empty(array.nbytes + ALIGNMENT_BYTES, np.uint8)
-    start = -memory.ctypes.data % ALIGNMENT_BYTES
-    copy = memory[start : start + array.nbytes].view(np.float32).reshape(array.shape)
+    copy = allocate(array.shape, array.dtype)
     copy[...] = array
     return copy
+
+
+def allocate(shape: tuple[int, ...], dtype: np.dtype[Scalar]) -> npt.NDArray[Scalar]:
+    """Zeros, row-major, whose first byte lies on a multiple of ALIGNMENT_BYTES."""
+    size_bytes = math.prod(shape) * dtype.itemsize
+    memory = np.zeros(size_bytes + ALIGNMENT_BYTES, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT_BYTES
+    return memory[start : start + size_bytes].view(dtype).reshape(shape)

@@ -11,6 +11,7 @@ from flatdense_artifact import (
     Manifest,
     Network,
     align_weights,
+    allocate,
     check_library,
     find_libraries,
     find_shape,
@@ -41,20 +42,17 @@ class AotEngine:
         names = [layer.name for layer in manifest.architecture.layers if layer.kind == "Dense"]
         weights = align_weights(read_weights(folder, names))
         opened = Library(library)
-        self._networks = {
-            (dtype, size): Network(opened, rows=size, dtype=dtype, shape=shape, weights=weights)
-            for dtype in (UINT8, FLOAT32)
-            for size in ladder.sizes
-        }
-        self._staging = {
-            dtype: Staging(
-                ladder, {size: self._networks[dtype, size].images for size in ladder.sizes}
-            )
-            for dtype in (UINT8, FLOAT32)
-        }
-        for network in self._networks.values():  # touches every page before a caller waits for it
-            network.images[...] = 0
-            network.run()
+        self._networks = {}
+        self._staging = {}
+        for dtype in (UINT8, FLOAT32):
+            # One buffer serves every size: only one network runs at a time.
+            images = allocate((ladder.top, shape.pixels), dtype)
+            buffers = {size: images[:size] for size in ladder.sizes}
+            self._staging[dtype] = Staging(ladder, buffers)
+            for size, rows in buffers.items():
+                network = Network(opened, images=rows, shape=shape, weights=weights)
+                network.run()  # touches every page before a caller waits for it
+                self._networks[dtype, size] = network
         self.spec = EngineSpec(name="aot", device="cpu", ladder=ladder, class_count=shape.classes)
 
     def run(self, parts: Sequence[Rows]) -> Outputs:

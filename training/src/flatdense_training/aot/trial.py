@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from flatdense_artifact import (
     DenseLayer,
     Library,
@@ -11,11 +12,14 @@ from flatdense_artifact import (
     NetworkShape,
     Weights,
     align_weights,
+    allocate,
     check_library,
     read_library,
 )
 
 from flatdense_training.forward import forward
+
+Pixels = npt.NDArray[np.uint8 | np.float32]
 
 TOLERANCE = 1e-5
 """Of a probability, between numpy's order of adding and XLA's."""
@@ -32,15 +36,11 @@ def main(folder: Path) -> None:
         pixels = generator.integers(0, 256, (rows, description.shape.pixels), dtype=np.uint8)
         scaled = pixels.astype(np.float32) / np.float32(255)
         expected = forward(weights, scaled)
+        images: Pixels
         for images in (pixels, scaled):
-            network = Network(
-                library,
-                rows=rows,
-                dtype=images.dtype,
-                shape=description.shape,
-                weights=weights,
-            )
-            network.images[...] = images
+            buffer: Pixels = allocate(images.shape, images.dtype)
+            buffer[...] = images
+            network = Network(library, images=buffer, shape=description.shape, weights=weights)
             network.run()
             worst = float(np.abs(network.probabilities - expected).max())
             named = (network.classes == network.probabilities.argmax(axis=1)).all()

@@ -17,7 +17,6 @@ SOURCE = """\
 struct flatdense_network {{
   virtual ~flatdense_network() = default;
   virtual bool run() = 0;
-  virtual void *images() = 0;
   virtual const float *probabilities() = 0;
   virtual const int64_t *classes() = 0;
   virtual const float *hidden() = 0;
@@ -27,16 +26,17 @@ namespace {{
 
 template <class Function>
 struct Network final : flatdense_network {{
-  Network(const float *hidden_kernel, const float *hidden_bias, const float *output_kernel,
-          const float *output_bias) {{
+  Network(const void *images, const float *hidden_kernel, const float *hidden_bias,
+          const float *output_kernel, const float *output_bias)
+      : function(Function::AllocMode::RESULTS_PROFILES_AND_TEMPS_ONLY) {{
     // By name: the order of the arguments is XLA's own.
+    function.set_arg_feed_images_data(images);
     function.set_arg_feed_hidden_kernel_data(hidden_kernel);
     function.set_arg_feed_hidden_bias_data(hidden_bias);
     function.set_arg_feed_output_kernel_data(output_kernel);
     function.set_arg_feed_output_bias_data(output_bias);
   }}
   bool run() override {{ return function.Run(); }}
-  void *images() override {{ return function.arg_feed_images_data(); }}
   const float *probabilities() override {{ return function.result_fetch_probabilities_data(); }}
   const int64_t *classes() override {{
     return reinterpret_cast<const int64_t *>(function.result_fetch_classes_data());
@@ -55,6 +55,7 @@ extern "C" {{
 FLATDENSE_EXPORT int32_t flatdense_abi(void) {{ return FLATDENSE_AOT_ABI; }}
 
 FLATDENSE_EXPORT flatdense_network *flatdense_open(int32_t dtype, int64_t rows,
+                                                   const void *images,
                                                    const float *hidden_kernel,
                                                    const float *hidden_bias,
                                                    const float *output_kernel,
@@ -64,8 +65,6 @@ FLATDENSE_EXPORT flatdense_network *flatdense_open(int32_t dtype, int64_t rows,
 }}
 
 FLATDENSE_EXPORT void flatdense_close(flatdense_network *network) {{ delete network; }}
-
-FLATDENSE_EXPORT void *flatdense_images(flatdense_network *network) {{ return network->images(); }}
 
 FLATDENSE_EXPORT int32_t flatdense_run(flatdense_network *network) {{
   return network->run() ? 0 : 1;
@@ -88,7 +87,7 @@ FLATDENSE_EXPORT const float *flatdense_hidden(flatdense_network *network) {{
 
 CASE = """\
   if (dtype == {dtype} && rows == {rows})
-    return new Network<flatdense::{name}>(hidden_kernel, hidden_bias, output_kernel,
+    return new Network<flatdense::{name}>(images, hidden_kernel, hidden_bias, output_kernel,
                                           output_bias);"""
 
 
