@@ -68,14 +68,15 @@ class ServerProcess:
         """Waits until the server answers calls."""
         return self.wait_for("ready", timeout_s)
 
-    def wait_for(self, name: str, timeout_s: float = 60.0) -> Event:
-        """The first event of that name, waiting for it.
+    def wait_for(self, name: str, timeout_s: float = 60.0, **particulars: object) -> Event:
+        """The first event of that name with those particulars, waiting for it.
 
         Raises RuntimeError with the log where the process ends first, TimeoutError after a while.
         """
 
         def find() -> Event | None:
-            return next((event for event in self.events if event.get("event") == name), None)
+            wanted = {"event": name, **particulars}.items()
+            return next((event for event in self.events if wanted <= event.items()), None)
 
         with self._changed:
             if not self._changed.wait_for(lambda: find() or self._ended, timeout_s):

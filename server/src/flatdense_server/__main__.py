@@ -8,7 +8,7 @@ from flatdense_artifact import ArtifactError
 
 from flatdense_server.engine.engine import EngineError
 from flatdense_server.listen import PortUnavailable
-from flatdense_server.models.loader import NoUsableVersion
+from flatdense_server.models.follower import NoUsableVersion
 from flatdense_server.observe.logs import configure_logs
 from flatdense_server.settings import Settings, quieten_tensorflow, with_settings
 from flatdense_server.worker import Worker

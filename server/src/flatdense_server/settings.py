@@ -32,6 +32,7 @@ class Settings:
     engine: EngineName
     device: DeviceName
     cache_dir: Path
+    poll_interval_s: float
     max_batch_rows: int
     max_request_rows: int
     max_queued_rows: int
@@ -101,6 +102,12 @@ OPTIONS: Final = (
         kind=click.Path(path_type=Path),
         default=Path("~/.cache/flatdense"),
         text="Where flatdense-compile keeps its libraries.",
+    ),
+    option(
+        "--poll-interval-s",
+        kind=click.FloatRange(0.01),
+        default=1.0,
+        text="Seconds between two looks for new versions in the model folder.",
     ),
     option(
         "--max-batch-rows",

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from importlib.metadata import version as library_version
+from typing import Final
 
 from flatdense_artifact import list_versions
 
@@ -13,6 +14,7 @@ from flatdense_server.engine.choice import EngineChoice, EngineOptions
 from flatdense_server.http.app import make_app
 from flatdense_server.http.server import HttpServer
 from flatdense_server.listen import listen
+from flatdense_server.models.follower import Follower
 from flatdense_server.models.loader import Loader
 from flatdense_server.models.registry import Registry
 from flatdense_server.observe.metrics import Metrics
@@ -20,6 +22,9 @@ from flatdense_server.settings import Settings
 from flatdense_server.signals import StopSignal
 
 log = logging.getLogger(__name__)
+
+JOIN_S: Final = 1.0
+"""For the follower to end; one that is compiling a version is not waited for."""
 
 
 class Worker:
@@ -40,13 +45,14 @@ class Worker:
         self._grpc = GrpcServer(
             edge_options(settings), registry=self._registry, metrics=self._metrics
         )
-        self._loading = threading.Thread(target=self._load, name="loader", daemon=True)
+        self._ending = threading.Event()
+        self._following = threading.Thread(target=self._follow, name="follower", daemon=True)
         self._load_error: BaseException | None = None
 
     @property
     def loading(self) -> bool:
         """Whether a version is being compiled now, which cannot be interrupted."""
-        return self._loading.is_alive()
+        return self._following.is_alive()
 
     def run(self) -> None:
         """Serves until SIGTERM or Ctrl-C, then drains. On the main thread.
@@ -73,26 +79,14 @@ class Worker:
                 "flatdense": library_version("flatdense-server"),
             },
         )
-        self._loading.start()
+        self._following.start()
 
-    def _load(self) -> None:
-        """Loads the latest version and opens the doors; on its own thread."""
+    def _follow(self) -> None:
+        """Loads the first version, opens the doors, and watches for others; on its own thread."""
         settings, started_s = self._settings, time.monotonic()
         try:
-            choice = EngineChoice(
-                engine_options(settings),
-                lambda phase: self._metrics.compilations.labels(phase).inc(),
-            )
-            loader = Loader(
-                settings.model_dir,
-                registry=self._registry,
-                open_engine=choice.open,
-                limits=QueueLimits(
-                    max_rows=settings.max_queued_rows, max_tasks=settings.max_queued_rows
-                ),
-                metrics=self._metrics,
-            )
-            servable = loader.load_latest()
+            follower = self._make_follower()
+            servable = follower.begin()
         except Exception as error:  # noqa: BLE001 -- run() raises it on the main thread
             self._load_error = error
             self._stop.set()
@@ -109,15 +103,34 @@ class Worker:
                 "startup_s": round(time.monotonic() - started_s, 1),
             },
         )
+        follower.watch(self._ending, settings.poll_interval_s)
+
+    def _make_follower(self) -> Follower:
+        settings, metrics = self._settings, self._metrics
+        choice = EngineChoice(
+            engine_options(settings), lambda phase: metrics.compilations.labels(phase).inc()
+        )
+        loader = Loader(
+            settings.model_dir,
+            settings.model_name,
+            open_engine=choice.open,
+            limits=QueueLimits(
+                max_rows=settings.max_queued_rows, max_tasks=settings.max_queued_rows
+            ),
+            metrics=metrics,
+        )
+        return Follower(settings.model_dir, registry=self._registry, loader=loader, metrics=metrics)
 
     def _drain(self) -> None:
         settings, started_s = self._settings, time.monotonic()
         log.info("draining", extra={"signal": self._stop.name, "grace_s": settings.grace_s})
+        self._ending.set()
         self._grpc.health.drain()
         time.sleep(settings.drain_delay_s)
         self._registry.drain()
         finished = self._grpc.stop(settings.grace_s)
         self._http.stop()
+        self._following.join(JOIN_S)
         if not self.loading:
             self._registry.close()
         if not finished:

@@ -9,6 +9,7 @@ from flatdense_proto.v1 import classifier_pb2 as pb
 
 from flatdense_server.edge.call import Call
 from flatdense_server.edge.stream import RequestStream, Streams
+from flatdense_server.errors import Draining
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
 from flatdense_server.observe.metrics import Metrics
@@ -57,20 +58,26 @@ class ClassifierService:
         """GetModel: what the model is and how it is served."""
         with Call(context, f"{SERVICE}/GetModel", self._metrics) as call:
             selector = native.parse(pb.GetModelRequest, request).model
-            servable = self._resolve(selector)
-            call.answered_by(servable.name, servable.version)
+            servable = self._resolve(selector, call)
             return native.describe(self._registry.summarize(servable))
 
     def _submit(self, data: bytes, call: Call) -> tuple[Servable, Future[Outputs]]:
         request = native.parse(pb.ClassifyRequest, data)
-        servable = self._resolve(request.model)
-        call.answered_by(servable.name, servable.version)
+        servable = self._resolve(request.model, call)
         rows = native.decode(request, max_rows=self._max_request_rows)
-        return servable, servable.submit(rows, deadline_s=call.deadline_s)
+        try:
+            return servable, servable.submit(rows, deadline_s=call.deadline_s)
+        except Draining:
+            # A new version took over in this instant, and the registry knows it. Where it is the
+            # server that stops, the registry says so.
+            servable = self._resolve(request.model, call)
+            return servable, servable.submit(rows, deadline_s=call.deadline_s)
 
-    def _resolve(self, selector: pb.ModelSelector) -> Servable:
+    def _resolve(self, selector: pb.ModelSelector, call: Call) -> Servable:
         version = selector.version if selector.HasField("version") else None
-        return self._registry.resolve(selector.name, version, selector.label)
+        servable = self._registry.resolve(selector.name, version, selector.label)
+        call.answered_by(servable.name, servable.version)
+        return servable
 
 
 def withdraw_on_end(context: grpc.ServicerContext, answer: Future[Outputs]) -> None:

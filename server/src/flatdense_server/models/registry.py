@@ -28,6 +28,13 @@ class Registry:
             versions = {**self._versions, servable.version: servable}
             self._versions = dict(sorted(versions.items()))
 
+    def retire(self, version: int) -> None:
+        """From now on no new request reaches the version. What it accepted is still answered."""
+        with self._lock:
+            self._versions = {
+                number: kept for number, kept in self._versions.items() if number != version
+            }
+
     def drain(self) -> None:
         """From now on every request is refused. What was taken before is still answered."""
         self._draining = True

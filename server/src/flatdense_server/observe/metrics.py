@@ -136,6 +136,15 @@ class Metrics:
         for name in MODEL_STATES:
             self.model_state.labels(model, version, name).set(name == state)
 
+    def forget_model(self, model: str, version: int) -> None:
+        """Drops the series that describe a version which is no longer served.
+
+        Counts of what it did stay: a rate over them must not fall.
+        """
+        which = {"model": model, "version": str(version)}
+        for gauge in (self.model_state, self.model_info, self.model_load_duration_s):
+            gauge.remove_by_labels(which)
+
     def expose(self, accept: str) -> tuple[bytes, str]:
         """All metrics in the format that an Accept header asks for: (body, content type)."""
         encode, content_type = choose_encoder(accept)

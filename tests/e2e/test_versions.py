@@ -1,0 +1,78 @@
+"""Versions come and go under a running server."""
+
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flatdense_artifact import digest_files, read_manifest, write_manifest
+from flatdense_client import Client
+from msgspec.structs import replace
+from server_process import ServerProcess
+
+IMAGE = np.zeros((28, 28), np.uint8)
+
+SWAPS = 10
+
+
+def publish(model_dir: Path, version: int, *, damaged: bool = False) -> None:
+    """Copies version 1 aside and renames it, as an export does."""
+    aside = Path(shutil.copytree(model_dir / "1", model_dir / ".aside"))
+    if damaged:
+        manifest = read_manifest(aside)
+        (aside / "weights.safetensors").write_bytes(b"cut short")
+        write_manifest(aside, replace(manifest, files=digest_files(aside)))
+    aside.rename(model_dir / str(version))
+
+
+class Caller(threading.Thread):
+    """Calls without a pause, and notes which versions answered, until it is stopped."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(daemon=True)
+        self._address = address
+        self._stopped = threading.Event()
+        self.versions: set[int] = set()
+        self.failure: Exception | None = None
+
+    def run(self) -> None:
+        """Any error is a failure."""
+        try:
+            with Client(self._address) as client:
+                while not self._stopped.is_set():
+                    self.versions.add(client.classify(IMAGE).model_version)
+        except Exception as error:  # noqa: BLE001 -- the test looks at it
+            self.failure = error
+
+    def finish(self) -> None:
+        """Ends the calls."""
+        self._stopped.set()
+        self.join()
+
+
+@pytest.mark.usefixtures("compiled")
+def test_versions_swap_without_a_lost_call(exported_model: Path, tmp_path: Path) -> None:
+    """Ten new versions, a bad one and a rollback under load: no call fails, and each shows."""
+    model_dir = Path(shutil.copytree(exported_model, tmp_path / "model"))
+    options = ("--model-dir", str(model_dir), "--engine", "aot", "--poll-interval-s", "0.05")
+    with ServerProcess(*options) as server:
+        server.ready()
+        callers = [Caller(server.address) for _ in range(3)]
+        for caller in callers:
+            caller.start()
+        for version in range(2, SWAPS + 2):
+            publish(model_dir, version)
+            server.wait_for("swapped", version=version)
+        publish(model_dir, 50, damaged=True)
+        assert "weights.safetensors" in server.wait_for("version refused")["reason"]
+        shutil.rmtree(model_dir / str(SWAPS + 1))
+        server.wait_for("swapped", version=SWAPS, was=SWAPS + 1)
+        with Client(server.address) as client:
+            assert client.model().version == SWAPS
+        for caller in callers:
+            caller.finish()
+        assert server.stop() == 0
+    assert [caller.failure for caller in callers] == [None] * 3
+    seen = set().union(*(caller.versions for caller in callers))
+    assert {1, 2, SWAPS} <= seen
