@@ -1,5 +1,6 @@
 """The arrays that go through the server, the same under every protocol."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -30,6 +31,16 @@ class Outputs:
     """[N, C]"""
     classes: npt.NDArray[np.int64]
     """[N]"""
+
+    @classmethod
+    def join(cls, pieces: "Sequence[Outputs]") -> "Outputs":
+        """The answers of all pieces, in order; one piece is given back as it is."""
+        if len(pieces) == 1:
+            return pieces[0]
+        return cls(
+            np.concatenate([piece.probabilities for piece in pieces]),
+            np.concatenate([piece.classes for piece in pieces]),
+        )
 
     def cut(self, start: int, stop: int) -> "Outputs":
         """The answers to rows `start` to `stop`: views, no copy."""

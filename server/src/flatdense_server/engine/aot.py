@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from flatdense_artifact import (
     CompiledLibrary,
     Library,
@@ -28,8 +27,8 @@ from flatdense_server.tensors import FLOAT32, UINT8, Outputs, Rows
 class AotEngine:
     """Runs a version's weights through the networks of a compiled library.
 
-    The library's ladder is the engine's, up to `max_batch_rows`. Raises LibraryUnusable or
-    VersionDamaged.
+    The library is one that find_library() gave: it was checked there. Its ladder is the engine's,
+    up to `max_batch_rows`. Raises LibraryUnusable or VersionDamaged.
     """
 
     def __init__(
@@ -37,7 +36,6 @@ class AotEngine:
     ) -> None:
         shape = find_shape(manifest)
         description = read_library(library)
-        check_library(library, description, shape)
         ladder = choose_ladder(description, max_batch_rows)
         names = [layer.name for layer in manifest.architecture.layers if layer.kind == "Dense"]
         weights = align_weights(read_weights(folder, names))
@@ -66,12 +64,7 @@ class AotEngine:
             pieces.append(
                 Outputs(network.probabilities[:rows].copy(), network.classes[:rows].copy())
             )
-        if len(pieces) == 1:
-            return pieces[0]
-        return Outputs(
-            np.concatenate([piece.probabilities for piece in pieces]),
-            np.concatenate([piece.classes for piece in pieces]),
-        )
+        return Outputs.join(pieces)
 
     def close(self) -> None:
         """See Engine.close."""

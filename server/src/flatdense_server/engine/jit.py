@@ -85,12 +85,7 @@ class JitEngine:
         """See Engine.run."""
         filled = self._staging[parts[0].dtype].fill(parts)
         pieces = [self._execute(buffer).cut(0, rows) for buffer, rows in filled]
-        if len(pieces) == 1:
-            return pieces[0]
-        return Outputs(
-            np.concatenate([piece.probabilities for piece in pieces]),
-            np.concatenate([piece.classes for piece in pieces]),
-        )
+        return Outputs.join(pieces)
 
     def close(self) -> None:
         """See Engine.close."""
