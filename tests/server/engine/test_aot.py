@@ -121,7 +121,8 @@ def test_tensorflow_is_never_imported(version: Path, compiled: Path) -> None:
     script = (
         "import sys; from pathlib import Path; import numpy as np;"
         "from flatdense_artifact import read_manifest;"
-        "from flatdense_server.__main__ import main; from flatdense_server.engine.aot import AotEngine;"
+        "from flatdense_server.__main__ import main;"
+        "from flatdense_server.engine.aot import AotEngine;"
         f"v = Path({str(version)!r}); m = read_manifest(v);"
         f"e = AotEngine(v, m, library=Path({str(compiled)!r}), max_batch_rows=8);"
         "e.run([np.zeros((3, 784), np.uint8)]);"

@@ -50,7 +50,7 @@ class Follower:
         if self._serving is None:
             raise NoUsableVersion(
                 f"no version in {self._model_dir} can be served (tried {versions[::-1]}); "
-                "the log above says why. Export the model again with flatdense-train."
+                "the log above says why."
             )
         return self._serving
 
