@@ -8,8 +8,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from flatdense_artifact import LibraryUnusable, Manifest, Weights, read_manifest, read_weights
-from flatdense_server.engine.aot import AotEngine, find_library
+from flatdense_artifact import (
+    LibraryUnusable,
+    Manifest,
+    Weights,
+    find_shape,
+    read_manifest,
+    read_weights,
+)
+from flatdense_server.engine.aot import AotEngine, OpenedLibrary, open_library
 from flatdense_server.tensors import Rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,9 +43,17 @@ def weights(version: Path) -> Weights:
 
 
 @pytest.fixture(scope="module")
-def engine(version: Path, version_manifest: Manifest, compiled: Path) -> Iterator[AotEngine]:
+def library(version_manifest: Manifest, compiled: Path) -> OpenedLibrary:
+    """The compiled library, found in its cache."""
+    return open_library(compiled.parents[1], find_shape(version_manifest))
+
+
+@pytest.fixture(scope="module")
+def engine(
+    version: Path, version_manifest: Manifest, library: OpenedLibrary
+) -> Iterator[AotEngine]:
     """The engine with the whole ladder of the library."""
-    engine = AotEngine(version, version_manifest, library=compiled, max_batch_rows=1024)
+    engine = AotEngine(version, version_manifest, library=library, max_batch_rows=1024)
     yield engine
     engine.close()
 
@@ -100,20 +115,32 @@ def test_a_row_does_not_depend_on_its_neighbours(engine: AotEngine, dtype: str) 
 
 
 def test_the_ladder_ends_where_it_is_told(
-    version: Path, version_manifest: Manifest, compiled: Path
+    version: Path, version_manifest: Manifest, library: OpenedLibrary
 ) -> None:
     """max_batch_rows cuts the library's ladder."""
-    engine = AotEngine(version, version_manifest, library=compiled, max_batch_rows=100)
+    engine = AotEngine(version, version_manifest, library=library, max_batch_rows=100)
     assert engine.spec.ladder.sizes == (1, 2, 4, 8, 16, 32, 64)
     assert len(engine.run([draw(101, "uint8")]).classes) == 101
     engine.close()
 
 
-def test_the_library_is_found_in_its_cache(version_manifest: Manifest, compiled: Path) -> None:
-    """A library that runs here is found, and a cache without one says so."""
-    assert find_library(compiled.parents[1], version_manifest).parent == compiled.parent
+def test_a_cache_without_a_library_names_the_command(
+    version_manifest: Manifest, tmp_path: Path
+) -> None:
+    """What is not there can be made, and the message says how."""
     with pytest.raises(LibraryUnusable, match="flatdense-compile makes one"):
-        find_library(compiled, version_manifest)
+        open_library(tmp_path, find_shape(version_manifest))
+
+
+def test_two_versions_share_a_library_and_nothing_else(
+    version: Path, version_manifest: Manifest, library: OpenedLibrary, engine: AotEngine
+) -> None:
+    """Closing one engine leaves another of the same library as it was."""
+    before = engine.run([draw(5, "uint8")]).probabilities
+    other = AotEngine(version, version_manifest, library=library, max_batch_rows=8)
+    other.run([draw(8, "uint8", seed=9)])
+    other.close()
+    np.testing.assert_array_equal(engine.run([draw(5, "uint8")]).probabilities, before)
 
 
 def test_tensorflow_is_never_imported(version: Path, compiled: Path) -> None:
@@ -122,9 +149,11 @@ def test_tensorflow_is_never_imported(version: Path, compiled: Path) -> None:
         "import sys; from pathlib import Path; import numpy as np;"
         "from flatdense_artifact import read_manifest;"
         "from flatdense_server.__main__ import main;"
-        "from flatdense_server.engine.aot import AotEngine;"
+        "from flatdense_artifact import find_shape;"
+        "from flatdense_server.engine.aot import AotEngine, open_library;"
         f"v = Path({str(version)!r}); m = read_manifest(v);"
-        f"e = AotEngine(v, m, library=Path({str(compiled)!r}), max_batch_rows=8);"
+        f"l = open_library(Path({str(compiled.parents[1])!r}), find_shape(m));"
+        "e = AotEngine(v, m, library=l, max_batch_rows=8);"
         "e.run([np.zeros((3, 784), np.uint8)]);"
         "print([name for name in sys.modules if name.split('.')[0] in ('tensorflow', 'keras')])"
     )

@@ -1,6 +1,7 @@
 """XLA ahead of time: a compiled library, called by ctypes. No TensorFlow in the process."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from flatdense_artifact import (
@@ -9,11 +10,11 @@ from flatdense_artifact import (
     LibraryUnusable,
     Manifest,
     Network,
+    NetworkShape,
     align_weights,
     allocate,
     check_library,
     find_libraries,
-    find_shape,
     read_library,
     read_weights,
 )
@@ -24,22 +25,29 @@ from flatdense_server.engine.staging import Staging
 from flatdense_server.tensors import FLOAT32, UINT8, Outputs, Rows
 
 
+@dataclass(frozen=True, slots=True)
+class OpenedLibrary:
+    """A compiled library that was checked and opened. It stays open as long as the process runs."""
+
+    folder: Path
+    description: CompiledLibrary
+    code: Library
+
+
 class AotEngine:
     """Runs a version's weights through the networks of a compiled library.
 
-    The library is one that find_library() gave: it was checked there. Its ladder is the engine's,
-    up to `max_batch_rows`. Raises LibraryUnusable or VersionDamaged.
+    The library is one for the version's architecture. Its ladder is the engine's, up to
+    `max_batch_rows`. Raises LibraryUnusable or VersionDamaged.
     """
 
     def __init__(
-        self, folder: Path, manifest: Manifest, *, library: Path, max_batch_rows: int
+        self, folder: Path, manifest: Manifest, *, library: OpenedLibrary, max_batch_rows: int
     ) -> None:
-        shape = find_shape(manifest)
-        description = read_library(library)
-        ladder = choose_ladder(description, max_batch_rows)
+        shape = library.description.shape
+        ladder = choose_ladder(library.description, max_batch_rows)
         names = [layer.name for layer in manifest.architecture.layers if layer.kind == "Dense"]
         weights = align_weights(read_weights(folder, names))
-        opened = Library(library)
         self._networks = {}
         self._staging = {}
         for dtype in (UINT8, FLOAT32):
@@ -48,7 +56,7 @@ class AotEngine:
             buffers = {size: images[:size] for size in ladder.sizes}
             self._staging[dtype] = Staging(ladder, buffers)
             for size, rows in buffers.items():
-                network = Network(opened, images=rows, shape=shape, weights=weights)
+                network = Network(library.code, images=rows, shape=shape, weights=weights)
                 network.run()  # touches every page before a caller waits for it
                 self._networks[dtype, size] = network
         self.spec = EngineSpec(name="aot", device="cpu", ladder=ladder, class_count=shape.classes)
@@ -82,25 +90,26 @@ def choose_ladder(library: CompiledLibrary, max_batch_rows: int) -> Ladder:
     return Ladder(sizes)
 
 
-def find_library(cache_dir: Path, manifest: Manifest) -> Path:
-    """The library of a cache that runs a version on this processor; a native one before others.
+def open_library(cache_dir: Path, shape: NetworkShape) -> OpenedLibrary:
+    """Opens the library of a cache that runs an architecture here.
 
-    Raises LibraryUnusable that says, of each library there is, why not.
+    Of several, the one that uses most of what this processor has. Raises LibraryUnusable that
+    says, of each library there is, why not.
     """
-    shape = find_shape(manifest)
-    usable: list[tuple[int, Path]] = []
+    usable: list[tuple[int, Path, CompiledLibrary]] = []
     reasons: list[str] = []
     for folder in find_libraries(cache_dir):
         try:
-            library = read_library(folder)
-            check_library(folder, library, shape)
+            description = read_library(folder)
+            check_library(folder, description, shape)
         except LibraryUnusable as error:
             reasons.append(str(error))
         else:
-            usable.append((len(library.target.features), folder))
-    if usable:
-        return max(usable)[1]
-    raise LibraryUnusable(
-        f"no compiled library in {cache_dir} runs this architecture here"
-        + (f" ({'; '.join(reasons)})" if reasons else "; flatdense-compile makes one")
-    )
+            usable.append((len(description.target.features), folder, description))
+    if not usable:
+        raise LibraryUnusable(
+            f"no compiled library in {cache_dir} runs this architecture here"
+            + (f" ({'; '.join(reasons)})" if reasons else "; flatdense-compile makes one")
+        )
+    _, folder, description = max(usable, key=lambda found: found[:2])
+    return OpenedLibrary(folder, description, Library(folder))

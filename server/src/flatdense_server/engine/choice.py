@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from flatdense_artifact import LibraryUnusable, Manifest
+from flatdense_artifact import LibraryUnusable, Manifest, NetworkShape, find_shape
 
-from flatdense_server.engine.aot import AotEngine, find_library
+from flatdense_server.engine.aot import AotEngine, OpenedLibrary, open_library
 from flatdense_server.engine.cpus import usable_cpus
 from flatdense_server.engine.engine import Engine, EngineError
 from flatdense_server.engine.ladder import Ladder
@@ -38,6 +38,8 @@ class EngineChoice:
         self._options = options
         self._on_compile = on_compile
         self._jit_device: str | None = None
+        # Checked and opened once: the next version of the architecture takes what is in memory.
+        self._libraries: dict[NetworkShape, OpenedLibrary] = {}
 
     def open(self, folder: Path, manifest: Manifest) -> Engine:
         """Opens a version. The first time that it takes jit, TensorFlow's import takes seconds.
@@ -59,8 +61,15 @@ class EngineChoice:
 
     def _open_aot(self, folder: Path, manifest: Manifest) -> Engine:
         options = self._options
-        library = find_library(options.cache_dir, manifest)
-        return AotEngine(folder, manifest, library=library, max_batch_rows=options.max_batch_rows)
+        shape = find_shape(manifest)
+        if shape not in self._libraries:
+            self._libraries[shape] = open_library(options.cache_dir, shape)
+        return AotEngine(
+            folder,
+            manifest,
+            library=self._libraries[shape],
+            max_batch_rows=options.max_batch_rows,
+        )
 
     def _open_jit(self, folder: Path) -> Engine:
         try:
