@@ -49,6 +49,7 @@ proto: $(VENV)/.developing  ## Generate the Python code of proto/
 
 bench: setup  ## Measure, and write bench/results/
 	$(BIN)/python bench/engines.py
+	$(BIN)/python bench/swaps.py
 	$(BIN)/python bench/run.py
 
 lock: $(VENV)/.developing  ## Write the versions in .venv to constraints.txt
