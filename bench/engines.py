@@ -15,8 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from flatdense_artifact import read_manifest
+from flatdense_artifact import find_shape, read_manifest
 from flatdense_client import Client, Unavailable
+from flatdense_server.engine.aot import open_library
 from flatdense_server.engine.choice import EngineChoice, EngineOptions
 from flatdense_server.engine.engine import Engine
 from machine import describe_machine
@@ -32,15 +33,14 @@ ROUNDS = 7
 UNCOUNTED = 10
 ROWS = (1, 64, 1024)
 ROW_FLOP = 2 * (784 * 256 + 256 * 10)
-CACHE = Path("~/.cache/flatdense").expanduser()
 
 Figures = dict[str, dict[str, list[float]]]
 
 
-def main() -> None:
+def main(cache_dir: Path, *, dry_run: bool) -> None:
     """Measures, writes, prints."""
     figures: Figures = {}
-    engines = {name: open_engine(name) for name in ("aot", "jit")}
+    engines = {name: open_engine(name, cache_dir) for name in ("aot", "jit")}
     for rows in ROWS:
         for _ in range(ROUNDS):
             for name, engine in engines.items():
@@ -48,17 +48,21 @@ def main() -> None:
                 case.setdefault(name, []).append(1e6 * run_p50_s(engine, rows))
     for _ in range(3):
         for name in ("aot", "jit"):
-            first_s, memory_mb = start(name)
+            first_s, memory_mb = start(name, cache_dir)
             figures.setdefault("start to first answer, s", {}).setdefault(name, []).append(first_s)
             figures.setdefault("resident memory, MB", {}).setdefault(name, []).append(memory_mb)
     results = {
         "machine": describe_machine(),
+        "target": open_library(
+            cache_dir, find_shape(read_manifest(MODELS / "1"))
+        ).description.target.cpu,
         "peak_gflops": peak_gflops(),
         "aot_gflops": 64 * ROW_FLOP / statistics.median(figures[case_of(64)]["aot"]) / 1e3,
         "figures": figures,
     }
     section = render_engines(results)
-    publish(results, ENGINES, ENGINES_PAGE, section)
+    if not dry_run:
+        publish(results, ENGINES, ENGINES_PAGE, section)
     print(section)
 
 
@@ -67,11 +71,11 @@ def case_of(rows: int) -> str:
     return f"{rows} rows uint8, us"
 
 
-def open_engine(name: str) -> Engine:
+def open_engine(name: str, cache_dir: Path) -> Engine:
     """The repository's model, with the whole ladder."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # noqa: TID251 -- TensorFlow's own
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # noqa: TID251 -- TensorFlow's own
-    options = EngineOptions(engine=name, device="cpu", max_batch_rows=1024, cache_dir=CACHE)
+    options = EngineOptions(engine=name, device="cpu", max_batch_rows=1024, cache_dir=cache_dir)
     folder = MODELS / "1"
     return EngineChoice(options, lambda _phase: None).open(folder, read_manifest(folder))
 
@@ -93,11 +97,12 @@ def p50_s(work: Callable[[], object], calls: int) -> float:
     return statistics.median(times_s)
 
 
-def start(engine: str) -> tuple[float, float]:
+def start(engine: str, cache_dir: Path) -> tuple[float, float]:
     """Seconds from process start to the first answer, and the memory resident then, in MB."""
     image = np.zeros((28, 28), np.uint8)
     started_s = time.perf_counter()
-    with ServerProcess("--model-dir", str(MODELS), "--engine", engine) as server:
+    options = ("--model-dir", str(MODELS), "--engine", engine, "--cache-dir", str(cache_dir))
+    with ServerProcess(*options) as server:
         with Client(server.address) as client:
             while True:
                 try:
@@ -134,5 +139,8 @@ def peak_gflops() -> float:
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cache-dir", type=Path, default=Path("~/.cache/flatdense").expanduser())
+    parser.add_argument("--dry-run", action="store_true", help="print, and write nothing")
+    arguments = parser.parse_args()
+    main(arguments.cache_dir, dry_run=arguments.dry_run)

@@ -42,7 +42,7 @@ def render_serving(results: Results) -> str:
         )
     rounds = len(results["cases"][0]["flatdense"])
     note = (
-        f"Medians of {rounds} rounds, the two servers in turn, one process each, on "
+        f"Medians of {rounds} rounds (`bench/run.py`), the servers in turn, one process each, on "
         f"{describe(machine)}. The load generator ran on the same cores."
     )
     lines += ["", note]
@@ -60,8 +60,9 @@ def render_engines(results: Results) -> str:
             f"| {statistics.median(ratios):.1f} | {min(ratios):.1f} to {max(ratios):.1f} |"
         )
     note = (
-        "Medians, the engines in turn; `aot` with the portable target on one core, `jit` on all, "
-        f"on {describe(results['machine'])}. One core multiplies matrices by numpy at "
+        "Medians, the engines in turn (`bench/engines.py`); `aot` compiled for "
+        f"{results['target']}, on one core, `jit` on all, on {describe(results['machine'])}. "
+        "One core multiplies matrices by numpy at "
         f"{results['peak_gflops']:.0f} GFLOP/s; `aot` reaches {results['aot_gflops']:.0f} at 64 "
         "rows."
     )

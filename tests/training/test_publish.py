@@ -1,14 +1,18 @@
 """How a version appears."""
 
 import os
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from flatdense_training.errors import ExportFailed
 from flatdense_training.publish import check_writable, discard, publish, rename_to_free, staged
+
+NOBODY = 65534
 
 
 def publish_text(model_dir: Path, text: str) -> int:
@@ -103,9 +107,27 @@ def test_file_in_the_way(tmp_path: Path, below: str) -> None:
         check_writable(tmp_path / "file" / below)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_no_permission(tmp_path: Path) -> None:
+@contextmanager
+def without_privileges() -> Iterator[None]:
+    """Root may write everywhere: for this block it is nobody."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.setresuid(NOBODY, NOBODY, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+
+
+def test_no_permission() -> None:
     """A folder without permission to write is named before anything is trained."""
-    (tmp_path / "locked").mkdir(mode=0o500)
-    with pytest.raises(ExportFailed, match=r"no permission to write in .*locked"):
-        check_writable(tmp_path / "locked" / "models")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        locked = Path(folder) / "locked"
+        locked.mkdir(mode=0o555)
+        with (
+            without_privileges(),
+            pytest.raises(ExportFailed, match=r"no permission to write in .*locked"),
+        ):
+            check_writable(locked / "models")
