@@ -50,7 +50,9 @@ Global___DataType: _TypeAlias = DataType  # noqa: Y015
 
 @_typing.final
 class ModelSelector(_message.Message):
-    """Names a model and, if wanted, one of its versions. Empty: the server's model, the version it serves by default."""
+    """Names a model and, if wanted, one of its versions. Empty: the server's model, and the version that has the label
+    `stable`, or else the highest one that is served.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -171,6 +173,8 @@ class GetModelResponse(_message.Message):
     OUTPUTS_FIELD_NUMBER: _builtins.int
     TRAINING_FIELD_NUMBER: _builtins.int
     SERVING_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    UNCHECKED_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.int
     parameters: _builtins.int
@@ -190,9 +194,19 @@ class GetModelResponse(_message.Message):
     @_builtins.property
     def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Tensor]: ...
     @_builtins.property
-    def training(self) -> Global___Training: ...
+    def training(self) -> Global___Training:
+        """Absent where the version does not say how it was trained."""
+
     @_builtins.property
     def serving(self) -> Global___Serving: ...
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___VersionStatus]:
+        """Every version that the server loaded or tried to load, ascending."""
+
+    @_builtins.property
+    def unchecked(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What could not be checked of this version, a sentence each. Empty where it was exported with a manifest."""
+
     def __init__(
         self,
         *,
@@ -206,14 +220,51 @@ class GetModelResponse(_message.Message):
         outputs: _abc.Iterable[Global___Tensor] | None = ...,
         training: Global___Training | None = ...,
         serving: Global___Serving | None = ...,
+        versions: _abc.Iterable[Global___VersionStatus] | None = ...,
+        unchecked: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["serving", b"serving", "training", b"training"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_versions", b"available_versions", "class_names", b"class_names", "inputs", b"inputs", "layers", b"layers", "name", b"name", "outputs", b"outputs", "parameters", b"parameters", "serving", b"serving", "training", b"training", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_versions", b"available_versions", "class_names", b"class_names", "inputs", b"inputs", "layers", b"layers", "name", b"name", "outputs", b"outputs", "parameters", b"parameters", "serving", b"serving", "training", b"training", "unchecked", b"unchecked", "version", b"version", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetModelResponse: _TypeAlias = GetModelResponse  # noqa: Y015
+
+@_typing.final
+class VersionStatus(_message.Message):
+    """Where one version is on its way to being served."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    state: _builtins.str
+    """loading, ready, failed, or shadow: compared with what is served, and answering nobody."""
+    reason: _builtins.str
+    """Why it failed. Empty in the other states."""
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The labels that mean this version now, in alphabetical order."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        state: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        labels: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "reason", b"reason", "state", b"state", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VersionStatus: _TypeAlias = VersionStatus  # noqa: Y015
 
 @_typing.final
 class Layer(_message.Message):
