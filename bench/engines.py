@@ -20,6 +20,7 @@ from flatdense_client import Client, Unavailable
 from flatdense_server.engine.aot import open_library
 from flatdense_server.engine.choice import EngineChoice, EngineOptions
 from flatdense_server.engine.engine import Engine
+from flatdense_server.engine.files import ModelFiles
 from machine import describe_machine
 from report import ENGINES, ENGINES_PAGE, publish, render_engines
 
@@ -33,6 +34,7 @@ ROUNDS = 7
 UNCOUNTED = 10
 ROWS = (1, 64, 1024)
 ROW_FLOP = 2 * (784 * 256 + 256 * 10)
+LAYERS = read_manifest(MODELS / "1").architecture.layers
 
 Figures = dict[str, dict[str, list[float]]]
 
@@ -46,6 +48,7 @@ def main(cache_dir: Path, *, dry_run: bool) -> None:
             for name, engine in engines.items():
                 case = figures.setdefault(case_of(rows), {})
                 case.setdefault(name, []).append(1e6 * run_p50_s(engine, rows))
+    spreads = {name: neighbours_matter(engine) for name, engine in engines.items()}
     for _ in range(3):
         for name in ("aot", "jit"):
             first_s, memory_mb = start(name, cache_dir)
@@ -53,11 +56,11 @@ def main(cache_dir: Path, *, dry_run: bool) -> None:
             figures.setdefault("resident memory, MB", {}).setdefault(name, []).append(memory_mb)
     results = {
         "machine": describe_machine(),
-        "target": open_library(
-            cache_dir, find_shape(read_manifest(MODELS / "1"))
-        ).description.target.cpu,
+        "target": open_library(cache_dir, find_shape(LAYERS)).description.target.cpu,
         "peak_gflops": peak_gflops(),
         "aot_gflops": 64 * ROW_FLOP / statistics.median(figures[case_of(64)]["aot"]) / 1e3,
+        "neighbours_matter": spreads,
+        "repeatable": answers_digest(cache_dir) == answers_digest(cache_dir),
         "figures": figures,
     }
     section = render_engines(results)
@@ -77,7 +80,8 @@ def open_engine(name: str, cache_dir: Path) -> Engine:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # noqa: TID251 -- TensorFlow's own
     options = EngineOptions(engine=name, device="cpu", max_batch_rows=1024, cache_dir=cache_dir)
     folder = MODELS / "1"
-    return EngineChoice(options, lambda _phase: None).open(folder, read_manifest(folder))
+    files = ModelFiles(saved_model=folder, layers=LAYERS, weights=folder)
+    return EngineChoice(options, lambda _phase: None).open(files)
 
 
 def run_p50_s(engine: Engine, rows: int) -> float:
@@ -95,6 +99,41 @@ def p50_s(work: Callable[[], object], calls: int) -> float:
         if number >= UNCOUNTED:
             times_s.append(time.perf_counter() - started_s)
     return statistics.median(times_s)
+
+
+def neighbours_matter(engine: Engine) -> float:
+    """The most that a row's probabilities differ between being alone and being in any batch."""
+    random = np.random.default_rng(1)
+    worst = 0.0
+    for dtype in (np.uint8, np.float32):
+        pixels = random.integers(0, 256, (64, 784), dtype=np.uint8)
+        images = pixels if dtype is np.uint8 else pixels / np.float32(255)
+        alone = np.concatenate([engine.run([image[None]]).probabilities for image in images])
+        for rows in (2, 3, 5, 17, 64, 100, 300, 777, 1024):
+            picked = random.integers(0, len(images), rows)
+            together = engine.run([images[picked]]).probabilities
+            worst = max(worst, float(np.abs(together - alone[picked]).max()))
+    return worst
+
+
+def answers_digest(cache_dir: Path) -> str:
+    """The sha256 of many answers of aot, from a process of their own."""
+    script = (
+        "import hashlib, sys; from pathlib import Path; import numpy as np; import engines\n"
+        "engine = engines.open_engine('aot', Path(sys.argv[1]))\n"
+        "images = np.random.default_rng(2).integers(0, 256, (1024, 784), dtype=np.uint8)\n"
+        "parts = [images[:rows] for rows in engine.spec.ladder.sizes]\n"
+        "answers = [engine.run([part]).probabilities.tobytes() for part in parts]\n"
+        "print(hashlib.sha256(b''.join(answers)).hexdigest())"
+    )
+    done = subprocess.run(  # noqa: S603 -- our own script
+        [sys.executable, "-c", script, cache_dir],
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
 
 
 def start(engine: str, cache_dir: Path) -> tuple[float, float]:

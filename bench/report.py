@@ -61,10 +61,13 @@ def render_engines(results: Results) -> str:
         )
     note = (
         "Medians, the engines in turn (`bench/engines.py`); `aot` compiled for "
-        f"{results['target']}, on one core, `jit` on all, on {describe(results['machine'])}. "
+        f"{results['target']}, both on all cores, on {describe(results['machine'])}. "
         "One core multiplies matrices by numpy at "
         f"{results['peak_gflops']:.0f} GFLOP/s; `aot` reaches {results['aot_gflops']:.0f} at 64 "
-        "rows."
+        "rows, which it computes on one. Between being alone and being in any batch, a row's "
+        f"probabilities differ by at most {results['neighbours_matter']['aot']:.1e} by `aot`, "
+        f"{results['neighbours_matter']['jit']:.1e} by `jit`; two processes gave "
+        f"{'the same bits' if results['repeatable'] else 'different bits'} by `aot`."
     )
     lines += ["", note]
     return "\n".join(lines) + "\n"

@@ -1,5 +1,7 @@
 """Version swaps under a constant load: failed calls, tail latency, and how soon a version answers.
 
+Each second with a swap has a second without one before it: what else the machine did hits both.
+
 Writes bench/results/swaps.json, with the machine's description.
 """
 
@@ -28,8 +30,10 @@ CALLERS = 4
 CALLS_A_SECOND = 50
 """Of each caller, at fixed times: a slow answer does not make the next call later."""
 
-QUIET_S = 20
 POLL_INTERVAL_S = 0.1
+
+Calls = list[tuple[float, float, int]]
+"""When each was due, its latency from then on, and the version that answered; in seconds."""
 
 
 @dataclass
@@ -38,8 +42,7 @@ class Caller:
 
     address: str
     stop: threading.Event
-    calls: list[tuple[float, float, int]] = field(default_factory=list)
-    """Due, latency from then on, version; in seconds."""
+    calls: Calls = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
     def run(self) -> None:
@@ -70,7 +73,7 @@ def main() -> None:
             threads = [threading.Thread(target=caller.run) for caller in callers]
             for thread in threads:
                 thread.start()
-            stop.wait(QUIET_S)
+            stop.wait(2)
             renamed = [swap(models, server, version) for version in range(2, SWAPS + 2)]
             stop.set()
             for thread in threads:
@@ -90,8 +93,12 @@ def main() -> None:
 
 
 def swap(models: Path, server: ServerProcess, version: int) -> float:
-    """Publishes one more version; gives the time of its rename. Waits out the second after it."""
+    """Publishes one more version; gives the time of its rename.
+
+    The second before it and the one after it are left to the callers.
+    """
     aside = shutil.copytree(models / "1", models / ".aside")
+    time.sleep(1.1)
     renamed_s = time.perf_counter()
     aside.rename(models / str(version))
     server.wait_for("swapped", version=version)
@@ -99,21 +106,35 @@ def swap(models: Path, server: ServerProcess, version: int) -> float:
     return renamed_s
 
 
-def tails(calls: list[tuple[float, float, int]], renamed: list[float]) -> dict[str, float]:
-    """p99 of the seconds without and with a swap, in milliseconds."""
-    first_s = renamed[0]
-    quiet = [latency for due, latency, _ in calls if first_s - QUIET_S + 1 < due < first_s]
-    swapping = [
-        p99([latency for due, latency, _ in calls if start <= due < start + 1]) for start in renamed
-    ]
+def tails(calls: Calls, renamed: list[float]) -> dict[str, object]:
+    """The p99 of all seconds before a swap, and of all with one; and of each, in milliseconds."""
+    before = [latencies(calls, start - 1) for start in renamed]
+    during = [latencies(calls, start) for start in renamed]
+    quiet, swapping = (
+        p99([call for second in each for call in second]) for each in (before, during)
+    )
     return {
-        "quiet_p99_ms": 1e3 * p99(quiet),
-        "swap_p99_median_ms": 1e3 * statistics.median(swapping),
-        "swap_p99_worst_ms": 1e3 * max(swapping),
+        "quiet_p99_ms": 1e3 * quiet,
+        "swap_p99_ms": 1e3 * swapping,
+        "swap_to_quiet": swapping / quiet,
+        "quiet_seconds_p99_ms": spread(before),
+        "swap_seconds_p99_ms": spread(during),
     }
 
 
-def first_answers(calls: list[tuple[float, float, int]], renamed: list[float]) -> dict[str, float]:
+def latencies(calls: Calls, start_s: float) -> list[float]:
+    """Of the calls that were due in the second from then on."""
+    return [latency for due, latency, _ in calls if start_s <= due < start_s + 1]
+
+
+def spread(seconds: list[list[float]]) -> dict[str, float]:
+    """How the p99 of single seconds is spread, in milliseconds."""
+    values = sorted(1e3 * p99(second) for second in seconds)
+    places = {"least": 0, "median": len(values) // 2, "most": -1}
+    return {name: values[place] for name, place in places.items()}
+
+
+def first_answers(calls: Calls, renamed: list[float]) -> dict[str, float]:
     """Seconds from a version's rename to the first answer that it gave."""
     delays = []
     for version, renamed_s in enumerate(renamed, 2):

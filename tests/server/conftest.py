@@ -22,7 +22,6 @@ from flatdense_artifact import (
     Training,
     Weights,
     digest_files,
-    read_weights,
     version_folder,
     write_manifest,
     write_weights,
@@ -31,9 +30,14 @@ from flatdense_server.batching.queue import QueueLimits
 from flatdense_server.engine.engine import Engine, EngineSpec
 from flatdense_server.engine.ladder import Ladder
 from flatdense_server.engine.staging import Staging
-from flatdense_server.models.registry import Registry
+from flatdense_server.models.gate import OpenEngine
+from flatdense_server.models.loader import LoadedVersion
+from flatdense_server.models.registry import Registry, Routes
 from flatdense_server.models.servable import Servable
+from flatdense_server.models.shadow import Shadow
+from flatdense_server.models.statuses import Statuses
 from flatdense_server.observe.metrics import Metrics as ServerMetrics
+from flatdense_server.summary import ModelFacts
 from flatdense_server.tensors import FLOAT32, PIXELS, UINT8, DType, Outputs, Rows
 
 HIDDEN = 16
@@ -237,9 +241,9 @@ def make_engine(
 
 
 @pytest.fixture
-def open_engine(make_engine: Callable[..., Engine]) -> Callable[[Path, Manifest], Engine]:
-    """Opens a version's folder as an engine with the weights that lie in it."""
-    return lambda folder, _manifest: make_engine(read_weights(folder, ["hidden", "output"]))
+def open_engine(make_engine: Callable[..., Engine]) -> OpenEngine:
+    """Opens a version's files as an engine with the weights that lie there."""
+    return lambda files: make_engine(files.read_weights())
 
 
 @pytest.fixture
@@ -249,9 +253,41 @@ def metrics() -> ServerMetrics:
 
 
 @pytest.fixture
-def registry() -> Registry:
+def statuses(metrics: ServerMetrics) -> Statuses:
+    """The states of no version yet."""
+    return Statuses("mnist", metrics)
+
+
+@pytest.fixture
+def registry(statuses: Statuses) -> Registry:
     """A registry in which nothing is published yet."""
-    return Registry("mnist", max_request_rows=MAX_REQUEST_ROWS)
+    return Registry("mnist", max_request_rows=MAX_REQUEST_ROWS, statuses=statuses)
+
+
+@pytest.fixture
+def publish(registry: Registry) -> Callable[..., None]:
+    """Serves more versions, with these labels."""
+
+    def add(*servables: Servable, **labels: int) -> None:
+        """Beside those that are served."""
+        versions = dict(registry.routes.versions)
+        versions |= {servable.version: servable for servable in servables}
+        registry.publish(Routes(dict(sorted(versions.items())), labels))
+
+    return add
+
+
+@pytest.fixture
+def facts(manifest: Manifest) -> ModelFacts:
+    """What the manifest says of the network."""
+    return ModelFacts(
+        class_names=manifest.classes,
+        layers=manifest.architecture.layers,
+        parameters=manifest.architecture.parameters,
+        training=manifest.training,
+        metrics=manifest.metrics,
+        created_at=manifest.created_at,
+    )
 
 
 @pytest.fixture
@@ -262,7 +298,7 @@ def submissions() -> Submissions:
 
 @pytest.fixture
 def make_servable(
-    manifest: Manifest,
+    facts: ModelFacts,
     make_engine: Callable[..., Engine],
     metrics: ServerMetrics,
     submissions: Submissions,
@@ -271,16 +307,12 @@ def make_servable(
     """Gives servables, by version and limits. All are closed in the end."""
     made: list[Servable] = []
 
-    def make(version: int = 1, limits: QueueLimits = ROOMY) -> Servable:
+    def make(
+        version: int = 1, limits: QueueLimits = ROOMY, shadow: Shadow | None = None
+    ) -> Servable:
         """With an engine of its own."""
-        servable = NotedServable(
-            "mnist",
-            version,
-            manifest=manifest,
-            engine=make_engine(),
-            limits=limits,
-            metrics=metrics,
-        )
+        loaded = LoadedVersion(number=version, facts=facts, engine=make_engine())
+        servable = NotedServable("mnist", loaded, limits=limits, metrics=metrics, shadow=shadow)
         servable.submissions = submissions
         made.append(servable)
         return servable

@@ -17,6 +17,7 @@ TABLE = [
     ("http_port", "9001", 8501),
     ("model_dir", "some/where", Path("exported_model")),
     ("poll_interval_s", "0.5", 1.0),
+    ("shadow_fraction", "0.5", 0.1),
     ("cache_dir", "some/where", Path("~/.cache/flatdense")),
     ("model_name", "digits", "mnist"),
     ("engine", "jit", "auto"),
@@ -32,6 +33,9 @@ TABLE = [
     ("log_level", "debug", "info"),
 ]
 """Each option that takes a value: name, another value as text, default."""
+
+NO_DEFAULT = {"shadow_version"}
+ON_OR_OFF = {"reflection"}
 
 
 @pytest.fixture
@@ -59,8 +63,9 @@ def invoke(command: click.Command, *arguments: str, **variables: str) -> Result:
 
 
 def test_the_table_has_every_option() -> None:
-    """Nothing below is left out: one row a field, but for the one that is on or off."""
-    assert {name for name, _, _ in TABLE} | {"reflection"} == {f.name for f in fields(Settings)}
+    """Nothing below is left out: one row a field, but for those that no row fits."""
+    names = {name for name, _, _ in TABLE} | NO_DEFAULT | ON_OR_OFF
+    assert names == {field.name for field in fields(Settings)}
     assert len(OPTIONS) == len(fields(Settings))
 
 
@@ -77,6 +82,16 @@ def test_an_option_has_its_default_its_flag_and_its_variable(
     by_default, by_flag, by_variable, by_both = (getattr(each, name) for each in seen)
     assert by_default == by_both == default
     assert by_flag == by_variable == type(default)(text)
+
+
+def test_there_is_no_shadow_until_one_is_named(
+    command: click.Command, seen: list[Settings]
+) -> None:
+    """None by default and by an empty variable; else the number."""
+    invoke(command)
+    invoke(command, shadow_version="")
+    invoke(command, "--shadow-version=7")
+    assert [each.shadow_version for each in seen] == [None, None, 7]
 
 
 @pytest.mark.parametrize(("value", "reflection"), [("false", False), ("0", False), ("true", True)])
@@ -99,6 +114,8 @@ settings = st.builds(
     model_dir=words.map(Path),
     cache_dir=words.map(Path),
     poll_interval_s=st.floats(0.01, 1e6),
+    shadow_version=st.none() | st.integers(1, 1 << 40),
+    shadow_fraction=st.floats(1e-6, 1),
     model_name=words,
     engine=st.sampled_from(["auto", "aot", "jit"]),
     device=st.sampled_from(["auto", "cpu", "gpu"]),
@@ -140,6 +157,10 @@ def test_the_printed_lines_are_an_environment_that_gives_the_same_settings(
         ("http_port", "eighty"),
         ("engine", "cuda"),
         ("device", "tpu"),
+        ("shadow_version", "0"),
+        ("shadow_version", "canary"),
+        ("shadow_fraction", "0"),
+        ("shadow_fraction", "1.1"),
         ("max_batch_rows", "0"),
         ("max_batch_rows", "65537"),
         ("max_request_rows", "-5"),

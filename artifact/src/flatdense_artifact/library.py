@@ -9,7 +9,7 @@ One library is one folder of the cache, `<cache-dir>/aot/<name>/`:
 It belongs to an architecture, a ladder, a TensorFlow version and a target, not to a training run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ import msgspec
 
 from flatdense_artifact.digest import digest
 from flatdense_artifact.errors import LibraryUnusable
-from flatdense_artifact.manifest import Manifest
+from flatdense_artifact.manifest import Layer
 from flatdense_artifact.processor import machine, processor_features
 
 ABI: Final = 2
@@ -75,17 +75,16 @@ def libraries_folder(cache_dir: Path) -> Path:
     return cache_dir / "aot"
 
 
-def find_shape(manifest: Manifest) -> NetworkShape:
-    """The architecture that a version needs a library for.
+def find_shape(layers: Sequence[Layer]) -> NetworkShape:
+    """The architecture that a network with these layers needs a library for.
 
     Raises LibraryUnusable where it is not the one that is compiled ahead of time.
     """
-    layers = manifest.architecture.layers
     kinds = [(layer.kind, layer.activation) for layer in layers]
     if kinds != [("Flatten", None), ("Dense", "relu"), ("Dense", "softmax")]:
         raise LibraryUnusable(
-            f"only Flatten, Dense(relu), Dense(softmax) is compiled ahead of time, and this is "
-            f"{', '.join(f'{kind}({activation})' for kind, activation in kinds)}"
+            "only Flatten, Dense(relu), Dense(softmax) is compiled ahead of time, and this is "
+            + (", ".join(f"{kind}({activation})" for kind, activation in kinds) or "unknown")
         )
     flatten, hidden, output = (layer.output_shape[0] for layer in layers)
     return NetworkShape(pixels=flatten, hidden=hidden, classes=output)

@@ -8,9 +8,9 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from flatdense_artifact.errors import LibraryUnusable
+from flatdense_artifact.errors import LibraryUnusable, VersionDamaged
 from flatdense_artifact.library import ABI, LIBRARY_NAME, NetworkShape
-from flatdense_artifact.weights import DenseLayer, Weights
+from flatdense_artifact.weights import WEIGHTS_NAME, DenseLayer, Weights
 
 ALIGNMENT_BYTES: Final = 64
 """Of every buffer that XLA's code reads."""
@@ -113,17 +113,34 @@ def declare(functions: ctypes.CDLL) -> None:
         getattr(functions, f"flatdense_{name}").argtypes = [pointer]
 
 
-def align_weights(weights: Weights) -> Weights:
-    """The same weights as float32 arrays that XLA's code can read where they lie."""
+def align_weights(weights: Weights, shape: NetworkShape) -> Weights:
+    """The same weights as float32 arrays that XLA's code can read where they lie.
+
+    Raises VersionDamaged where they are not those of the architecture: XLA's code would read beyond
+    their end.
+    """
+    widths = {
+        weights.hidden.name: (shape.pixels, shape.hidden),
+        weights.output.name: (shape.hidden, shape.classes),
+    }
 
     def layer(dense: DenseLayer) -> DenseLayer:
-        return DenseLayer(name=dense.name, kernel=align(dense.kernel), bias=align(dense.bias))
+        inputs, units = widths[dense.name]
+        kernel = align(dense.kernel, f"{dense.name}/kernel", (inputs, units))
+        return DenseLayer(
+            name=dense.name, kernel=kernel, bias=align(dense.bias, f"{dense.name}/bias", (units,))
+        )
 
     return Weights(layer(weights.hidden), layer(weights.output))
 
 
-def align(array: Float32) -> Float32:
+def align(array: Float32, name: str, shape: tuple[int, ...]) -> Float32:
     """A row-major copy whose first byte lies on a multiple of ALIGNMENT_BYTES."""
+    if array.shape != shape or array.dtype != np.float32:
+        raise VersionDamaged(
+            f"{WEIGHTS_NAME}: {name} is {array.dtype}{list(array.shape)}, and the architecture has "
+            f"float32{list(shape)}. Export the model again."
+        )
     copy = allocate(array.shape, array.dtype)
     copy[...] = array
     return copy

@@ -9,6 +9,7 @@ from flatdense_artifact import ArtifactError
 from flatdense_server.engine.engine import EngineError
 from flatdense_server.listen import PortUnavailable
 from flatdense_server.models.follower import NoUsableVersion
+from flatdense_server.models.policy import PolicyInvalid
 from flatdense_server.observe.logs import configure_logs
 from flatdense_server.settings import Settings, quieten_tensorflow, with_settings
 from flatdense_server.worker import Worker
@@ -19,7 +20,7 @@ from flatdense_server.worker import Worker
 # FLATDENSE_VERSION in an image or a pod is somebody's label, not a wish to see ours.
 @click.version_option(package_name="flatdense-server", allow_from_autoenv=False)
 def main(settings: Settings, *, print_config: bool) -> None:
-    """Serve the newest version in a model folder over gRPC.
+    """Serve the versions in a model folder over gRPC: the newest, or what versions.toml says.
 
     Stops on SIGTERM and Ctrl-C: accepted calls are answered, new ones refused.
     """
@@ -31,7 +32,13 @@ def main(settings: Settings, *, print_config: bool) -> None:
     try:
         worker = Worker(settings)
         worker.run()
-    except (ArtifactError, EngineError, NoUsableVersion, PortUnavailable) as error:
+    except (
+        ArtifactError,
+        EngineError,
+        NoUsableVersion,
+        PolicyInvalid,
+        PortUnavailable,
+    ) as error:
         raise click.ClickException(str(error)) from None
     if worker.loading:
         # Nothing was accepted yet, and compiled code on another thread cannot be interrupted.

@@ -33,6 +33,8 @@ class Settings:
     device: DeviceName
     cache_dir: Path
     poll_interval_s: float
+    shadow_version: int | None
+    shadow_fraction: float
     max_batch_rows: int
     max_request_rows: int
     max_queued_rows: int
@@ -47,7 +49,9 @@ class Settings:
     def lines(self) -> list[str]:
         """The settings as NAME=value lines: an environment that gives the same settings."""
         return [
-            f"{PREFIX}_{field.name.upper()}={getattr(self, field.name)}" for field in fields(self)
+            f"{PREFIX}_{field.name.upper()}={getattr(self, field.name)}"
+            for field in fields(self)
+            if getattr(self, field.name) is not None
         ]
 
 
@@ -108,6 +112,19 @@ OPTIONS: Final = (
         kind=click.FloatRange(0.01),
         default=1.0,
         text="Seconds between two looks for new versions in the model folder.",
+    ),
+    option(
+        "--shadow-version",
+        kind=click.IntRange(1),
+        default=None,
+        text="Version that sees a share of the live batches while nothing waits, is compared, and "
+        "answers nobody.",
+    ),
+    option(
+        "--shadow-fraction",
+        kind=click.FloatRange(0, 1, min_open=True),
+        default=0.1,
+        text="The share of the batches that it sees.",
     ),
     option(
         "--max-batch-rows",

@@ -1,8 +1,43 @@
 """What a served version is, for whoever describes it: an RPC, a page, a log line."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
 
-from flatdense_artifact import Manifest
+from flatdense_artifact import Layer, Metrics, Training
+
+State: TypeAlias = Literal["loading", "ready", "failed", "shadow"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """What is known of one version."""
+
+    class_names: Sequence[str]
+    """Outputs index them."""
+    layers: Sequence[Layer]
+    """In the order of the forward pass; empty where they are not known."""
+    parameters: int
+    training: Training | None
+    """None, like the next two, where the version does not say."""
+    metrics: Metrics | None
+    created_at: datetime | None
+    unchecked: Sequence[str] = ()
+    """What could not be checked of it, a sentence each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionStatus:
+    """Where one version is on its way to being served."""
+
+    version: int
+    state: State
+    """`shadow` is compared with what is served, and answers nobody."""
+    reason: str = ""
+    """Why it failed."""
+    labels: Sequence[str] = ()
+    """Those that mean this version now, in alphabetical order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,13 +46,15 @@ class ModelSummary:
 
     name: str
     version: int
-    available_versions: tuple[int, ...]
+    available_versions: Sequence[int]
     """Every version of this model that answers now, ascending."""
-    manifest: Manifest
+    versions: Sequence[VersionStatus]
+    """Every version that was loaded or tried, ascending."""
+    facts: ModelFacts
     engine: str
     """jit or aot."""
     device: str
     """cpu or gpu."""
-    ladder_rows: tuple[int, ...]
+    ladder_rows: Sequence[int]
     """The batch sizes compiled before ready, ascending."""
     max_request_rows: int

@@ -14,9 +14,14 @@ from flatdense_server.engine.choice import EngineChoice, EngineOptions
 from flatdense_server.http.app import make_app
 from flatdense_server.http.server import HttpServer
 from flatdense_server.listen import listen
+from flatdense_server.models.attempts import Attempts
 from flatdense_server.models.follower import Follower
 from flatdense_server.models.loader import Loader
+from flatdense_server.models.pace import Pace
 from flatdense_server.models.registry import Registry
+from flatdense_server.models.servable import Servable
+from flatdense_server.models.shadow import Shadow
+from flatdense_server.models.statuses import Statuses
 from flatdense_server.observe.metrics import Metrics
 from flatdense_server.settings import Settings
 from flatdense_server.signals import StopSignal
@@ -39,7 +44,12 @@ class Worker:
         self._settings = settings
         self._stop = StopSignal()
         self._metrics = Metrics()
-        self._registry = Registry(settings.model_name, max_request_rows=settings.max_request_rows)
+        self._statuses = Statuses(settings.model_name, self._metrics)
+        self._registry = Registry(
+            settings.model_name,
+            max_request_rows=settings.max_request_rows,
+            statuses=self._statuses,
+        )
         listener = listen("http", settings.host, settings.http_port)
         self._http = HttpServer(make_app(self._registry, self._metrics), listener)
         self._grpc = GrpcServer(
@@ -92,6 +102,7 @@ class Worker:
             self._stop.set()
             return
         self._grpc.health.set_serving()
+        metrics = servable.facts.metrics
         log.info(
             "ready",
             extra={
@@ -99,27 +110,53 @@ class Worker:
                 "version": servable.version,
                 "engine": servable.engine_spec.name,
                 "device": servable.engine_spec.device,
-                "test_accuracy": servable.manifest.metrics.test_accuracy,
+                "test_accuracy": metrics.test_accuracy if metrics else None,
                 "startup_s": round(time.monotonic() - started_s, 1),
             },
         )
         follower.watch(self._ending, settings.poll_interval_s)
 
     def _make_follower(self) -> Follower:
-        settings, metrics = self._settings, self._metrics
+        settings, metrics, statuses = self._settings, self._metrics, self._statuses
         choice = EngineChoice(
-            engine_options(settings), lambda phase: metrics.compilations.labels(phase).inc()
+            engine_options(settings),
+            on_compile=lambda phase: metrics.compilations.labels(phase).inc(),
+            rest=Pace(lambda: self._registry.ready).rest,
         )
         loader = Loader(
             settings.model_dir,
             settings.model_name,
+            cache_dir=settings.cache_dir.expanduser(),
             open_engine=choice.open,
-            limits=QueueLimits(
-                max_rows=settings.max_queued_rows, max_tasks=settings.max_queued_rows
-            ),
+            statuses=statuses,
             metrics=metrics,
         )
-        return Follower(settings.model_dir, registry=self._registry, loader=loader, metrics=metrics)
+        shadow = self._make_shadow()
+        limits = QueueLimits(max_rows=settings.max_queued_rows, max_tasks=settings.max_queued_rows)
+        return Follower(
+            settings.model_dir,
+            registry=self._registry,
+            attempts=Attempts(settings.model_dir, loader),
+            make_servable=lambda loaded: Servable(
+                settings.model_name, loaded, limits=limits, metrics=metrics, shadow=shadow
+            ),
+            statuses=statuses,
+            metrics=metrics,
+            shadow=shadow,
+        )
+
+    def _make_shadow(self) -> Shadow | None:
+        settings, registry = self._settings, self._registry
+        if settings.shadow_version is None:
+            return None
+        return Shadow(
+            settings.model_name,
+            settings.shadow_version,
+            fraction=settings.shadow_fraction,
+            is_idle=lambda: registry.idle,
+            statuses=self._statuses,
+            metrics=self._metrics,
+        )
 
     def _drain(self) -> None:
         settings, started_s = self._settings, time.monotonic()

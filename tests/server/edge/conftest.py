@@ -87,10 +87,10 @@ def stub(channel: grpc.Channel) -> ClassifierStub:
 
 
 @pytest.fixture
-def served(registry: Registry, make_servable: Callable[..., Servable]) -> Servable:
+def served(publish: Callable[..., None], make_servable: Callable[..., Servable]) -> Servable:
     """Version 1, published."""
     servable = make_servable()
-    registry.publish(servable)
+    publish(servable)
     return servable
 
 

@@ -11,7 +11,6 @@ import pytest
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
 from flatdense_server.batching.queue import QueueLimits
-from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
 from flatdense_server.observe.metrics import Metrics
 from flatdense_server.tensors import FLOAT32, Outputs, Rows
@@ -50,7 +49,7 @@ class Mates:
 @pytest.fixture
 def hold(
     stub: ClassifierStub,
-    registry: Registry,
+    publish: Callable[..., None],
     make_servable: Callable[..., Servable],
     request_of: RequestOf,
     submissions: Submissions,
@@ -62,7 +61,7 @@ def hold(
 
     def begin(limits: QueueLimits) -> Mates:
         """Holds the engine."""
-        registry.publish(make_servable(limits=limits))
+        publish(make_servable(limits=limits))
         gate.clear()
         mates = Mates(stub, request_of, submissions)
         mates.queue(draw_rows(1, seed=1234))

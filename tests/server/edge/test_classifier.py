@@ -6,7 +6,6 @@ import grpc
 import pytest
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
-from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
 from flatdense_server.observe.metrics import Metrics
 from flatdense_server.tensors import FLOAT32, UINT8, DType, Rows
@@ -37,14 +36,14 @@ def test_an_answer_has_the_probabilities_and_classes_of_each_row(
 
 def test_a_version_is_chosen_by_its_number(
     stub: ClassifierStub,
-    registry: Registry,
+    publish: Callable[..., None],
     make_servable: Callable[..., Servable],
     request_of: RequestOf,
     draw_rows: Callable[..., Rows],
 ) -> None:
     """The answer names the version that the selector meant; the highest where it named none."""
     for version in (1, 2, 3):
-        registry.publish(make_servable(version))
+        publish(make_servable(version))
     for wanted in (1, 2, 3):
         selector = pb.ModelSelector(name="mnist", version=wanted)
         assert stub.Classify(request_of(draw_rows(1), model=selector)).model_version == wanted

@@ -8,7 +8,6 @@ import pytest
 from flatdense_proto.v1.classifier_pb2 import ClassifyRequest
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
 from flatdense_server.edge.server import GrpcServer
-from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
 from flatdense_server.tensors import Rows
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
@@ -71,7 +70,7 @@ def test_an_unknown_name_is_not_found(health: HealthStub) -> None:
 def test_health_is_answered_while_every_handler_is_busy(
     start_server: Callable[..., GrpcServer],
     connect: Callable[[GrpcServer], grpc.Channel],
-    registry: Registry,
+    publish: Callable[..., None],
     make_servable: Callable[..., Servable],
     request_of: Callable[..., ClassifyRequest],
     draw_rows: Callable[..., Rows],
@@ -79,7 +78,7 @@ def test_health_is_answered_while_every_handler_is_busy(
     running: threading.Semaphore,
 ) -> None:
     """With all threads held by the engine, and calls waiting for one, a probe is answered."""
-    registry.publish(make_servable())
+    publish(make_servable())
     server = start_server(max_inflight=2)
     server.health.set_serving()
     channel = connect(server)

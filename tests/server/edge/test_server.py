@@ -153,13 +153,13 @@ def test_watchers_and_idle_reflection_do_not_hold_up_the_stop(
 def test_idle_reflection_does_not_starve_calls(
     start_server: Callable[..., GrpcServer],
     connect: Callable[[GrpcServer], grpc.Channel],
-    registry: Registry,
+    publish: Callable[..., None],
     make_servable: Callable[..., Servable],
     request_of: RequestOf,
     draw_rows: Callable[..., Rows],
 ) -> None:
     """With as many idle reflection streams as there are handlers a call is still answered."""
-    registry.publish(make_servable())
+    publish(make_servable())
     channel = connect(start_server(max_inflight=2))
     questions = [SimpleQueue() for _ in range(2)]
     for each in questions:

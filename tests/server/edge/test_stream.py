@@ -11,7 +11,6 @@ from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
 from flatdense_server.edge.server import GrpcServer
 from flatdense_server.edge.stream import WINDOW
-from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
 from flatdense_server.observe.metrics import Metrics
 from flatdense_server.tensors import FLOAT32, UINT8, Outputs, Rows
@@ -157,7 +156,7 @@ def test_a_cancelled_stream_takes_its_rows_out_of_the_queue(
 def test_a_stream_too_many_is_refused_at_once_and_a_cancelled_one_frees_its_place(
     start_server: Callable[..., GrpcServer],
     connect: Callable[[GrpcServer], grpc.Channel],
-    registry: Registry,
+    publish: Callable[..., None],
     make_servable: Callable[..., Servable],
     requests: Requests,
     request_of: RequestOf,
@@ -165,7 +164,7 @@ def test_a_stream_too_many_is_refused_at_once_and_a_cancelled_one_frees_its_plac
     detail_of: Callable[..., Message],
 ) -> None:
     """Beyond max_streams: RESOURCE_EXHAUSTED with RetryInfo; unary calls go on; then it fits."""
-    registry.publish(make_servable())
+    publish(make_servable())
     stub = ClassifierStub(connect(start_server(max_streams=1)))
     stream = stub.ClassifyStream(iter(requests.get, None))
     requests.put(request_of(draw_rows(1)))

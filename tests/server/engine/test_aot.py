@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,14 @@ import pytest
 from flatdense_artifact import (
     LibraryUnusable,
     Manifest,
+    VersionDamaged,
     Weights,
     find_shape,
     read_manifest,
     read_weights,
 )
-from flatdense_server.engine.aot import AotEngine, OpenedLibrary, open_library
+from flatdense_server.engine.aot import AotEngine, OpenedLibrary, count_pieces, open_library
+from flatdense_server.engine.ladder import Ladder
 from flatdense_server.tensors import Rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,15 +48,13 @@ def weights(version: Path) -> Weights:
 @pytest.fixture(scope="module")
 def library(version_manifest: Manifest, compiled: Path) -> OpenedLibrary:
     """The compiled library, found in its cache."""
-    return open_library(compiled.parents[1], find_shape(version_manifest))
+    return open_library(compiled.parents[1], find_shape(version_manifest.architecture.layers))
 
 
 @pytest.fixture(scope="module")
-def engine(
-    version: Path, version_manifest: Manifest, library: OpenedLibrary
-) -> Iterator[AotEngine]:
-    """The engine with the whole ladder of the library."""
-    engine = AotEngine(version, version_manifest, library=library, max_batch_rows=1024)
+def engine(weights: Weights, library: OpenedLibrary) -> Iterator[AotEngine]:
+    """The engine with the whole ladder of the library, on two threads."""
+    engine = AotEngine(weights, library=library, max_batch_rows=1024, threads=2)
     yield engine
     engine.close()
 
@@ -114,11 +115,63 @@ def test_a_row_does_not_depend_on_its_neighbours(engine: AotEngine, dtype: str) 
     np.testing.assert_array_equal(first, second)
 
 
-def test_the_ladder_ends_where_it_is_told(
-    version: Path, version_manifest: Manifest, library: OpenedLibrary
+@settings(max_examples=20, deadline=None)
+@given(rows=st.integers(2, 1100), place=st.integers(0, 1 << 16), seed=st.integers(0, 99))
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_row_is_the_same_alone_and_in_any_batch(
+    engine: AotEngine, dtype: str, rows: int, place: int, seed: int
 ) -> None:
+    """Size, padding and pieces move a probability by no more than rounding: 1e-5."""
+    batch = draw(rows, dtype, seed)
+    row = place % rows
+    alone = engine.run([batch[row : row + 1]]).probabilities[0]
+    together = engine.run([batch]).probabilities[row]
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5)
+
+
+def test_the_same_batch_gives_the_same_bits(
+    engine: AotEngine, weights: Weights, library: OpenedLibrary
+) -> None:
+    """Again, and by another engine of the same library, on as many threads."""
+    other = AotEngine(weights, library=library, max_batch_rows=1024, threads=2)
+    for rows in (1, 7, 64, 300, 1024):
+        batch = draw(rows, "float32", seed=rows)
+        first, again, elsewhere = (
+            each.run([batch]).probabilities.tobytes() for each in (engine, engine, other)
+        )
+        assert first == again == elsewhere
+    other.close()
+
+
+@pytest.mark.parametrize(
+    ("size", "threads", "pieces"),
+    [(1024, 1, 1), (1024, 2, 2), (1024, 3, 2), (1024, 64, 8), (256, 2, 2), (128, 8, 1), (1, 8, 1)],
+)
+def test_a_big_batch_is_cut_for_the_threads(size: int, threads: int, pieces: int) -> None:
+    """Pieces are equal, sizes of the ladder, and never so small that a thread is not worth it."""
+    assert count_pieces(size, Ladder.powers_of_two(1024), threads) == pieces
+
+
+def test_a_size_that_cannot_be_cut_stays_whole() -> None:
+    """The halves of 600 rows were not compiled."""
+    assert count_pieces(600, Ladder.powers_of_two(600), 2) == 1
+
+
+def test_weights_of_another_shape_never_reach_compiled_code(
+    weights: Weights, library: OpenedLibrary
+) -> None:
+    """A file that does not fit its manifest is refused: the code would read beyond its end."""
+    small = replace(weights.hidden, kernel=weights.hidden.kernel[:, :128])
+    with pytest.raises(VersionDamaged, match=r"hidden/kernel is float32\[784, 128\].*784, 256"):
+        AotEngine(Weights(small, weights.output), library=library, max_batch_rows=8, threads=1)
+    half = replace(weights.output, bias=weights.output.bias.astype(np.float16))
+    with pytest.raises(VersionDamaged, match="output/bias is float16"):
+        AotEngine(Weights(weights.hidden, half), library=library, max_batch_rows=8, threads=1)
+
+
+def test_the_ladder_ends_where_it_is_told(weights: Weights, library: OpenedLibrary) -> None:
     """max_batch_rows cuts the library's ladder."""
-    engine = AotEngine(version, version_manifest, library=library, max_batch_rows=100)
+    engine = AotEngine(weights, library=library, max_batch_rows=100, threads=1)
     assert engine.spec.ladder.sizes == (1, 2, 4, 8, 16, 32, 64)
     assert len(engine.run([draw(101, "uint8")]).classes) == 101
     engine.close()
@@ -129,15 +182,15 @@ def test_a_cache_without_a_library_names_the_command(
 ) -> None:
     """What is not there can be made, and the message says how."""
     with pytest.raises(LibraryUnusable, match="flatdense-compile makes one"):
-        open_library(tmp_path, find_shape(version_manifest))
+        open_library(tmp_path, find_shape(version_manifest.architecture.layers))
 
 
 def test_two_versions_share_a_library_and_nothing_else(
-    version: Path, version_manifest: Manifest, library: OpenedLibrary, engine: AotEngine
+    weights: Weights, library: OpenedLibrary, engine: AotEngine
 ) -> None:
     """Closing one engine leaves another of the same library as it was."""
     before = engine.run([draw(5, "uint8")]).probabilities
-    other = AotEngine(version, version_manifest, library=library, max_batch_rows=8)
+    other = AotEngine(weights, library=library, max_batch_rows=8, threads=1)
     other.run([draw(8, "uint8", seed=9)])
     other.close()
     np.testing.assert_array_equal(engine.run([draw(5, "uint8")]).probabilities, before)
@@ -147,13 +200,14 @@ def test_tensorflow_is_never_imported(version: Path, compiled: Path) -> None:
     """A process that serves by aot has no module of TensorFlow or Keras."""
     script = (
         "import sys; from pathlib import Path; import numpy as np;"
-        "from flatdense_artifact import read_manifest;"
+        "from flatdense_artifact import read_manifest, read_weights;"
         "from flatdense_server.__main__ import main;"
         "from flatdense_artifact import find_shape;"
         "from flatdense_server.engine.aot import AotEngine, open_library;"
         f"v = Path({str(version)!r}); m = read_manifest(v);"
-        f"l = open_library(Path({str(compiled.parents[1])!r}), find_shape(m));"
-        "e = AotEngine(v, m, library=l, max_batch_rows=8);"
+        f"l = open_library(Path({str(compiled.parents[1])!r}), find_shape(m.architecture.layers));"
+        "w = read_weights(v, ['hidden', 'output']);"
+        "e = AotEngine(w, library=l, max_batch_rows=8, threads=2);"
         "e.run([np.zeros((3, 784), np.uint8)]);"
         "print([name for name in sys.modules if name.split('.')[0] in ('tensorflow', 'keras')])"
     )

@@ -11,6 +11,7 @@ import pytest
 from flatdense_artifact import Weights
 from flatdense_server.engine.engine import Engine, EngineError
 from flatdense_server.engine.ladder import Ladder
+from flatdense_server.engine.survey import Survey
 from flatdense_server.tensors import FLOAT32, PIXELS, UINT8, DType, Outputs, Rows
 
 pytestmark = pytest.mark.xdist_group("tensorflow")
@@ -19,6 +20,7 @@ LADDER: Final = Ladder((1, 2, 4, 8))
 ONE_ROW: Final = Ladder((1,))
 
 Predict = Callable[[Rows], Outputs]
+Foreign = tuple[Path, Callable[[Rows], np.ndarray]]
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +82,10 @@ def open_jit() -> Callable[..., Engine]:
         folder: Path,
         ladder: Ladder = ONE_ROW,
         on_compile: Callable[[str], None] = lambda _phase: None,
+        survey: Survey | None = None,
     ) -> JitEngine:
         """On the CPU."""
-        return JitEngine(folder, ladder=ladder, device="cpu", on_compile=on_compile)
+        return JitEngine(folder, ladder=ladder, device="cpu", on_compile=on_compile, survey=survey)
 
     return open_folder
 
@@ -148,6 +151,85 @@ def test_the_spec_says_what_runs(engine: Engine) -> None:
     """Name, device, ladder and number of classes are those of the model."""
     spec = engine.spec
     assert (spec.name, spec.device, spec.ladder, spec.class_count) == ("jit", "cpu", LADDER, 10)
+
+
+@pytest.fixture(scope="module")
+def open_surveyed(open_jit: Callable[..., Engine]) -> Callable[..., Engine]:
+    """Opens a SavedModel without a manifest, by what its survey finds out."""
+    from flatdense_server.engine.inspection import inspect  # noqa: PLC0415 -- imports TensorFlow
+
+    return lambda folder, *options: open_jit(folder, *options, survey=inspect(folder)[0])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "image",
+        "flat",
+        "square",
+        "logits",
+        "rescaling",
+        "centred",
+        "uint8",
+        "convolution",
+        "module",
+        "frozen",
+    ],
+)
+def test_any_saved_model_gives_its_own_programs_answers(
+    foreign: Callable[[str], Foreign],
+    open_surveyed: Callable[..., Engine],
+    draw_rows: Callable[..., Rows],
+    name: str,
+) -> None:
+    """To 1e-5, for uint8 and for float32 rows, whatever the SavedModel takes; classes fit."""
+    folder, predict = foreign(name)
+    engine = open_surveyed(folder, LADDER)
+    expected = predict(draw_rows(11))
+    for dtype in (UINT8, FLOAT32):
+        outputs = engine.run([draw_rows(11, dtype)])
+        assert outputs.probabilities.dtype == np.float32
+        assert outputs.classes.dtype == np.int64
+        np.testing.assert_allclose(outputs.probabilities, expected, rtol=0, atol=1e-5)
+        assert np.array_equal(outputs.classes, outputs.probabilities.argmax(axis=1))
+    assert engine.spec.class_count == expected.shape[1]
+
+
+def test_a_surveyed_saved_model_is_compiled_before_ready(
+    foreign: Callable[[str], Foreign],
+    open_surveyed: Callable[..., Engine],
+    draw_rows: Callable[..., Rows],
+) -> None:
+    """As with one of our own: each size and dtype once, and nothing while serving."""
+    phases: Counter[str] = Counter()
+    engine = open_surveyed(foreign("uint8")[0], LADDER, lambda phase: phases.update([phase]))
+    for rows in range(1, 20):
+        engine.run([draw_rows(rows)])
+        engine.run([draw_rows(rows, FLOAT32)])
+    assert phases == {"warmup": 2 * len(LADDER.sizes)}
+
+
+def test_float32_rows_out_of_range_are_the_nearest_uint8(
+    foreign: Callable[[str], Foreign], open_surveyed: Callable[..., Engine]
+) -> None:
+    """A graph of uint8 gets 0 for less than 0 and 255 for more than 1, on every processor."""
+    engine = open_surveyed(foreign("uint8")[0], LADDER)
+    rows = np.array([[-3.0], [0.0], [7.0], [1.0]], np.float32).repeat(PIXELS, axis=1)
+    probabilities = engine.run([rows]).probabilities
+    assert np.array_equal(probabilities[::2], probabilities[1::2])
+
+
+def test_a_graph_that_xla_cannot_compile_is_refused(
+    export_module: Callable[..., Foreign], open_surveyed: Callable[..., Engine]
+) -> None:
+    """A graph that TensorFlow runs and XLA does not is refused in one line, with its folder."""
+    import tensorflow as tf  # noqa: PLC0415 -- seconds
+
+    folder, _ = export_module(lambda x: {"y": tf.strings.to_number(tf.strings.as_string(x[:, :7]))})
+    with pytest.raises(EngineError, match="XLA cannot run the SavedModel in") as caught:
+        open_surveyed(folder)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_missing_signature_is_named(

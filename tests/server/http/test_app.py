@@ -8,6 +8,7 @@ import pytest
 from flatdense_server.http.app import make_app
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
+from flatdense_server.models.statuses import Statuses
 from flatdense_server.observe.metrics import Metrics
 from prometheus_client import parser
 from starlette.applications import Starlette
@@ -41,9 +42,11 @@ def client(registry: Registry, metrics: Metrics) -> Client:
 
 
 @pytest.fixture
-def published(registry: Registry, make_servable: Callable[..., Servable]) -> Registry:
+def published(
+    registry: Registry, publish: Callable[..., None], make_servable: Callable[..., Servable]
+) -> Registry:
     """A registry that serves version 1."""
-    registry.publish(make_servable())
+    publish(make_servable())
     return registry
 
 
@@ -113,7 +116,8 @@ def test_the_page_says_why_nothing_is_served(client: Client) -> None:
 
 def test_the_page_escapes_the_models_name(metrics: Metrics) -> None:
     """A name cannot become markup."""
-    registry = Registry("<script>alert(1)</script>&", max_request_rows=1)
+    name = "<script>alert(1)</script>&"
+    registry = Registry(name, max_request_rows=1, statuses=Statuses(name, metrics))
     text = Client(make_app(registry, metrics)).get("/").text
     assert "<script>" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;" in text

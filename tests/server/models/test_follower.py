@@ -7,13 +7,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from flatdense_artifact import Manifest, NoVersions
+from flatdense_artifact import NoVersions
 from flatdense_server.batching.queue import QueueLimits
-from flatdense_server.engine.engine import Engine
-from flatdense_server.errors import Draining
+from flatdense_server.errors import Draining, NotFound
+from flatdense_server.models.attempts import Attempts
 from flatdense_server.models.follower import Follower, NoUsableVersion
+from flatdense_server.models.gate import OpenEngine
 from flatdense_server.models.loader import Loader
+from flatdense_server.models.policy import PolicyInvalid
 from flatdense_server.models.registry import Registry
+from flatdense_server.models.servable import Servable
+from flatdense_server.models.statuses import Statuses
 from flatdense_server.observe.metrics import Metrics
 from flatdense_server.tensors import Rows
 
@@ -24,18 +28,28 @@ WriteVersion = Callable[..., Path]
 def follower(
     tmp_path: Path,
     registry: Registry,
-    open_engine: Callable[[Path, Manifest], Engine],
+    open_engine: OpenEngine,
+    statuses: Statuses,
     metrics: Metrics,
 ) -> Iterator[Follower]:
     """Follows what write_version() writes."""
     loader = Loader(
         tmp_path,
         "mnist",
+        cache_dir=tmp_path / "cache",
         open_engine=open_engine,
-        limits=QueueLimits(max_rows=100, max_tasks=100),
+        statuses=statuses,
         metrics=metrics,
     )
-    yield Follower(tmp_path, registry=registry, loader=loader, metrics=metrics)
+    limits = QueueLimits(max_rows=100, max_tasks=100)
+    yield Follower(
+        tmp_path,
+        registry=registry,
+        attempts=Attempts(tmp_path, loader),
+        make_servable=lambda loaded: Servable("mnist", loaded, limits=limits, metrics=metrics),
+        statuses=statuses,
+        metrics=metrics,
+    )
     registry.close()
 
 
@@ -43,7 +57,7 @@ def states(metrics: Metrics, version: int) -> set[str]:
     """The states that the metrics say a version is in."""
     return {
         state
-        for state in ("loading", "ready", "failed")
+        for state in ("loading", "ready", "failed", "shadow")
         if metrics.registry.get_sample_value(
             "flatdense_model_state", {"model": "mnist", "version": str(version), "state": state}
         )
@@ -102,10 +116,10 @@ def test_where_the_newest_version_fails_the_next_older_one_is_served(
 def test_where_none_is_usable_it_says_so(
     follower: Follower, registry: Registry, write_version: WriteVersion, metrics: Metrics
 ) -> None:
-    """NoUsableVersion names the folder and what was tried, newest first; nothing is served."""
+    """NoUsableVersion names the folder and the versions in it; nothing is served."""
     write_version(1, bias=0.5)
     write_version(2, bias=0.5)
-    with pytest.raises(NoUsableVersion, match=r"tried \[2, 1\].*log above says why"):
+    with pytest.raises(NoUsableVersion, match=r"there are \[1, 2\].*log above says why"):
         follower.begin()
     assert not registry.ready
     assert [states(metrics, version) for version in (1, 2)] == [{"failed"}, {"failed"}]
@@ -212,3 +226,224 @@ def test_watching_ends_when_it_is_told(follower: Follower, write_version: WriteV
     stop = threading.Event()
     stop.set()
     follower.watch(stop, 1e6)
+
+
+@pytest.fixture
+def write_policy(tmp_path: Path) -> Callable[[str], None]:
+    """Replaces versions.toml by one rename, as a careful operator does."""
+
+    def write(text: str) -> None:
+        """Whole or not at all."""
+        aside = tmp_path / ".versions.toml"
+        aside.write_text(text)
+        aside.rename(tmp_path / "versions.toml")
+
+    return write
+
+
+def served(registry: Registry) -> tuple[list[int], dict[str, int]]:
+    """The versions that answer, and what the labels mean."""
+    routes = registry.routes
+    return list(routes.versions), dict(routes.labels)
+
+
+def test_the_newest_few_are_served(
+    follower: Follower,
+    registry: Registry,
+    write_version: WriteVersion,
+    write_policy: Callable[[str], None],
+) -> None:
+    """`latest = 2` serves the two newest that pass, the highest by default, as versions come."""
+    write_policy("latest = 2")
+    for version in (1, 2, 3):
+        write_version(version)
+    write_version(4, bias=0.5)
+    assert follower.begin().version == 3
+    assert served(registry) == ([2, 3], {})
+    write_version(5)
+    follower.look()
+    assert served(registry) == ([3, 5], {})
+    assert registry.resolve().version == 5
+    with pytest.raises(NotFound, match="no version 2: available: 3, 5"):
+        registry.resolve("", 2)
+
+
+def test_exactly_the_named_versions_are_served(
+    follower: Follower,
+    registry: Registry,
+    write_version: WriteVersion,
+    write_policy: Callable[[str], None],
+) -> None:
+    """`versions` serves those and no newer one; what is missing is reported and served later."""
+    write_policy("versions = [1, 3]")
+    for version in (1, 2):
+        write_version(version)
+    follower.begin()
+    assert served(registry) == ([1], {})
+    (missing,) = (status for status in registry.summarize(registry.resolve()).versions[1:])
+    assert (missing.version, missing.state) == (3, "failed")
+    assert "there is no folder" in missing.reason
+    write_version(3)
+    write_version(4)
+    follower.look()
+    assert served(registry) == ([1, 3], {})
+
+
+def test_moving_a_label_moves_its_requests(
+    follower: Follower,
+    registry: Registry,
+    write_version: WriteVersion,
+    write_policy: Callable[[str], None],
+    metrics: Metrics,
+) -> None:
+    """`stable` is what requests get that name nothing; moving it rolls back, and back again."""
+    for version in (1, 2):
+        write_version(version)
+    write_policy("[labels]\nstable = 1\ncanary = 2")
+    assert follower.begin().version == 1
+    assert registry.resolve("", None, "canary").version == 2
+    write_policy("[labels]\nstable = 2\ncanary = 2")
+    follower.look()
+    assert (registry.resolve().version, registry.resolve("", None, "stable").version) == (2, 2)
+    write_policy("[labels]\nstable = 1")
+    follower.look()
+    assert registry.resolve().version == 1
+    assert registry.resolve("", 2).version == 2
+    with pytest.raises(NotFound, match="no label 'canary': available: stable"):
+        registry.resolve("", None, "canary")
+    value = metrics.registry.get_sample_value
+    labels = {"model": "mnist", "label": "stable"}
+    assert value("flatdense_model_label", {**labels, "version": "1"}) == 1
+    assert value("flatdense_model_label", {**labels, "version": "2"}) is None
+
+
+def test_a_label_on_a_version_that_fails_stays_where_it_was(
+    follower: Follower,
+    registry: Registry,
+    write_version: WriteVersion,
+    write_policy: Callable[[str], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A label that is moved to a missing or refused version goes on meaning the old one."""
+    write_version(1)
+    write_version(2)
+    write_version(3, bias=0.5)
+    write_policy("versions = [2]\n[labels]\nstable = 1")
+    follower.begin()
+    for bad in (3, 9):
+        write_policy(f"versions = [2]\n[labels]\nstable = {bad}")
+        follower.look()
+        follower.look()
+        assert served(registry) == ([1, 2], {"stable": 1})
+    refused = [record for record in caplog.records if record.getMessage() == "version refused"]
+    assert [record.version for record in refused] == [3, 9]
+    write_version(9)
+    follower.look()
+    assert served(registry) == ([2, 9], {"stable": 9})
+
+
+def test_a_label_that_never_meant_a_version_says_what_it_should(
+    follower: Follower,
+    registry: Registry,
+    write_version: WriteVersion,
+    write_policy: Callable[[str], None],
+) -> None:
+    """A request for it is told which version is not there; everybody else is served."""
+    write_version(1)
+    write_policy("[labels]\ncanary = 7")
+    assert follower.begin().version == 1
+    with pytest.raises(NotFound, match="no label 'canary': it means version 7, which is not"):
+        registry.resolve("", None, "canary")
+
+
+def test_removing_a_labelled_version_falls_back_to_the_highest(
+    follower: Follower,
+    registry: Registry,
+    write_version: WriteVersion,
+    write_policy: Callable[[str], None],
+) -> None:
+    """The operator wants it gone: its label means nothing, and the highest one answers."""
+    write_version(1)
+    write_version(2)
+    gone = write_version(3)
+    write_policy("latest = 2\n[labels]\nstable = 3")
+    assert follower.begin().version == 3
+    shutil.rmtree(gone)
+    follower.look()
+    assert registry.resolve().version == 2
+    assert served(registry) == ([1, 2], {})
+
+
+@pytest.mark.parametrize(
+    "text", ["", "latest = ", "latest = 0", "lates = 1", "[labels]\nstable = 'one'"]
+)
+def test_a_bad_policy_changes_nothing_and_is_reported_once(
+    follower: Follower,
+    registry: Registry,
+    write_version: WriteVersion,
+    write_policy: Callable[[str], None],
+    metrics: Metrics,
+    caplog: pytest.LogCaptureFixture,
+    text: str,
+) -> None:
+    """What was read last stays in force; the log says why once, and a metric as long as it is."""
+    for version in (1, 2):
+        write_version(version)
+    write_policy("[labels]\nstable = 1")
+    follower.begin()
+    write_policy(text)
+    follower.look()
+    follower.look()
+    assert served(registry) == ([1, 2], {"stable": 1})
+    assert [record.levelname for record in caplog.records].count("ERROR") == 1
+    value = metrics.registry.get_sample_value
+    assert value("flatdense_policy_valid", {"model": "mnist"}) == 0
+    write_policy("[labels]\nstable = 2")
+    follower.look()
+    assert registry.resolve().version == 2
+    assert value("flatdense_policy_valid", {"model": "mnist"}) == 1
+
+
+def test_a_bad_policy_at_the_start_ends_it(
+    follower: Follower, write_version: WriteVersion, write_policy: Callable[[str], None]
+) -> None:
+    """Nobody knows what was meant, and nothing is served yet: PolicyInvalid."""
+    write_version(1)
+    write_policy("stable = 1")
+    with pytest.raises(PolicyInvalid, match=r"versions\.toml"):
+        follower.begin()
+
+
+def test_wanting_only_what_fails_keeps_what_serves(
+    follower: Follower,
+    registry: Registry,
+    write_version: WriteVersion,
+    write_policy: Callable[[str], None],
+) -> None:
+    """A policy of which nothing can be served leaves the served versions as they are."""
+    write_version(1)
+    follower.begin()
+    write_policy("versions = [8]\n[labels]\nstable = 8")
+    follower.look()
+    assert served(registry) == ([1], {})
+    assert registry.resolve().version == 1
+
+
+def test_what_nobody_wants_any_more_is_forgotten(
+    follower: Follower,
+    registry: Registry,
+    write_version: WriteVersion,
+    metrics: Metrics,
+) -> None:
+    """A failed version that was removed, and a replaced one, leave the status and the metrics."""
+    write_version(1)
+    follower.begin()
+    bad = write_version(2, bias=0.5)
+    follower.look()
+    assert states(metrics, 2) == {"failed"}
+    shutil.rmtree(bad)
+    write_version(3)
+    follower.look()
+    assert [states(metrics, version) for version in (1, 2, 3)] == [set(), set(), {"ready"}]
+    summary = registry.summarize(registry.resolve())
+    assert [(status.version, status.state) for status in summary.versions] == [(3, "ready")]

@@ -15,19 +15,27 @@ from flatdense_artifact import (
     write_manifest,
 )
 from flatdense_server.engine.engine import Engine, EngineError
-from flatdense_server.models.gate import check_golden, open_version
+from flatdense_server.engine.files import ModelFiles
+from flatdense_server.models.gate import OpenEngine, check_golden
+from flatdense_server.models.gate import open_version as open_in
+from flatdense_server.summary import ModelFacts
 from flatdense_server.tensors import Rows
 
-OpenEngine = Callable[[Path, Manifest], Engine]
 WriteVersion = Callable[..., Path]
+
+
+def open_version(folder: Path, open_engine: OpenEngine) -> tuple[ModelFacts, Engine]:
+    """With a cache that holds nothing."""
+    return open_in(folder, folder.parent / "cache", open_engine)
 
 
 def test_a_sound_version_passes(
     write_version: WriteVersion, open_engine: OpenEngine, batches: list[Rows]
 ) -> None:
-    """The golden inputs run as uint8 and as float32, and the manifest and engine come out."""
-    manifest, engine = open_version(write_version(1), open_engine)
-    assert manifest.training.dataset == "seeded noise"
+    """The golden inputs run as uint8 and as float32, and the facts and the engine come out."""
+    facts, engine = open_version(write_version(1), open_engine)
+    assert facts.training
+    assert facts.training.dataset == "seeded noise"
     assert engine.spec.class_count == 10
     assert [batch.dtype for batch in batches] == [np.uint8, np.float32]
 
@@ -67,7 +75,7 @@ def test_a_folder_that_is_not_what_was_exported_never_reaches_the_engine(
     folder = write_version(1)
     message = damage(folder)
 
-    def never(_folder: Path) -> Engine:
+    def never(_files: ModelFiles) -> Engine:
         raise AssertionError("a damaged version was opened")
 
     with pytest.raises(VersionDamaged, match=message):
@@ -91,7 +99,7 @@ def test_a_network_for_other_images_is_refused(
     architecture = msgspec.structs.replace(manifest.architecture, input_shape=[784, 1])
     folder = write_version(1, architecture=architecture)
     with pytest.raises(EngineError, match=r"takes images of \[784, 1\].*serves \[28, 28\]"):
-        open_version(folder, lambda _folder: pytest.fail("it was opened"))
+        open_version(folder, lambda _files: pytest.fail("it was opened"))
 
 
 def nine_classes(manifest: Manifest) -> dict[str, object]:
@@ -171,7 +179,7 @@ def test_an_engine_that_fails_the_gate_is_closed(
     """What was opened for a version that is refused lets go of its memory."""
     engine = Broken(make_engine(), slice(None))
     with pytest.raises(EngineError):
-        open_version(write_version(1), lambda _folder, _manifest: engine)
+        open_version(write_version(1), lambda _files: engine)
     assert engine.closed.is_set()
 
 

@@ -9,10 +9,11 @@ from flatdense_server.models.servable import Servable
 
 
 @pytest.fixture
-def published(registry: Registry, make_servable: Callable[..., Servable]) -> Registry:
-    """A registry with versions 3 and 12, published in the wrong order."""
-    registry.publish(make_servable(12))
-    registry.publish(make_servable(3))
+def published(
+    registry: Registry, publish: Callable[..., None], make_servable: Callable[..., Servable]
+) -> Registry:
+    """A registry with versions 3 and 12."""
+    publish(make_servable(12), make_servable(3))
     return registry
 
 

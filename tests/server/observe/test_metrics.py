@@ -31,6 +31,12 @@ INTERFACE = {
         {"dataset", "parameters", "test_accuracy", "engine", "device"} | MODEL,
     ),
     "build_info": ("gauge", {"version", "python", "grpcio"}),
+    "model_label": ("gauge", {"label"} | MODEL),
+    "policy_valid": ("gauge", {"model"}),
+    "shadow_rows": ("counter", {"shadow"} | MODEL),
+    "shadow_agreeing_rows": ("counter", {"shadow"} | MODEL),
+    "shadow_largest_difference": ("gauge", {"shadow"} | MODEL),
+    "shadow_latency_ratio": ("histogram", {"shadow"} | MODEL),
 }
 """The published names that exist so far, without prefix and _total: type and labels."""
 
@@ -53,6 +59,12 @@ def touched(metrics: Metrics) -> Metrics:
     metrics.set_model_state("mnist", 1, "ready")
     metrics.model_load_duration_s.labels(*model).set(1)
     metrics.model_info.labels(*model, "mnist", 203530, 0.98, "jit", "cpu").set(1)
+    metrics.set_labels("mnist", {"stable": 1})
+    metrics.policy_valid.labels("mnist").set(1)
+    metrics.shadow_rows.labels(*model, "2").inc(3)
+    metrics.shadow_agreeing_rows.labels(*model, "2").inc(3)
+    metrics.shadow_largest_difference.labels(*model, "2").set(0.1)
+    metrics.shadow_latency_ratio.labels(*model, "2").observe(1.1)
     return metrics
 
 
@@ -162,3 +174,18 @@ def test_two_servers_in_a_process_do_not_meet() -> None:
     one, other = Metrics(), Metrics()
     one.padding_rows.inc()
     assert other.registry.get_sample_value("flatdense_padding_rows_total") == 0
+
+
+def test_a_label_means_one_version_at_a_time(metrics: Metrics) -> None:
+    """A label that moves leaves no trace of where it was; one that goes leaves none at all."""
+    value = metrics.registry.get_sample_value
+
+    def means(label: str, version: str) -> float | None:
+        """1 where the metrics say so."""
+        return value(
+            "flatdense_model_label", {"model": "mnist", "label": label, "version": version}
+        )
+
+    metrics.set_labels("mnist", {"stable": 1, "canary": 2})
+    metrics.set_labels("mnist", {"stable": 2})
+    assert [means("stable", "1"), means("stable", "2"), means("canary", "2")] == [None, 1, None]

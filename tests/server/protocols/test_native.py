@@ -8,7 +8,7 @@ from flatdense_artifact import Manifest
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_server.errors import InvalidInput
 from flatdense_server.protocols import native
-from flatdense_server.summary import ModelSummary
+from flatdense_server.summary import ModelFacts, ModelSummary, VersionStatus
 from flatdense_server.tensors import FLOAT32, PIXELS, UINT8, DType, Outputs, Rows
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,14 +70,18 @@ def test_a_slice_of_a_batch_is_encoded_alone(predict: Callable[[Rows], Outputs])
 
 
 @pytest.fixture
-def described(manifest: Manifest) -> pb.GetModelResponse:
+def described(facts: ModelFacts) -> pb.GetModelResponse:
     """What GetModel says of a version."""
     return native.describe(
         ModelSummary(
             name="mnist",
             version=3,
             available_versions=(2, 3),
-            manifest=manifest,
+            versions=(
+                VersionStatus(version=2, state="failed", reason="its files were cut short"),
+                VersionStatus(version=3, state="ready", labels=("canary", "stable")),
+            ),
+            facts=facts,
             engine="jit",
             device="cpu",
             ladder_rows=(1, 2, 4),
@@ -138,3 +142,44 @@ def test_describe_tells_how_it_is_served(described: pb.GetModelResponse) -> None
     assert list(described.available_versions) == [2, 3]
     assert (serving.engine, serving.device) == ("jit", "cpu")
     assert (list(serving.ladder_rows), serving.max_request_rows) == ([1, 2, 4], 32)
+
+
+def test_describe_tells_where_each_version_is(described: pb.GetModelResponse) -> None:
+    """State, reason and labels of every version are there; nothing was left unchecked."""
+    assert [
+        (status.version, status.state, status.reason, list(status.labels))
+        for status in described.versions
+    ] == [
+        (2, "failed", "its files were cut short", []),
+        (3, "ready", "", ["canary", "stable"]),
+    ]
+    assert list(described.unchecked) == []
+
+
+def test_describe_says_nothing_of_an_unknown_training_run() -> None:
+    """A version without a manifest has no training, no layers, and says what was not checked."""
+    facts = ModelFacts(
+        class_names=["0", "1"],
+        layers=[],
+        parameters=5,
+        training=None,
+        metrics=None,
+        created_at=None,
+        unchecked=["No manifest."],
+    )
+    model = native.describe(
+        ModelSummary(
+            name="mnist",
+            version=3,
+            available_versions=(3,),
+            versions=(),
+            facts=facts,
+            engine="jit",
+            device="cpu",
+            ladder_rows=(1,),
+            max_request_rows=32,
+        )
+    )
+    assert not model.HasField("training")
+    assert list(model.layers) == []
+    assert list(model.unchecked) == ["No manifest."]

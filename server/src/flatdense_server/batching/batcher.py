@@ -21,18 +21,31 @@ class Batcher(Generic[Payload, Result]):
     - Whatever happens to a batch, each of its futures is settled exactly once: with its own
       result, or with the exception that run() raised.
     - close() refuses new tasks, lets every accepted one be settled, and then ends the thread.
+    - on_idle() is called on that thread each time that nothing is left to do. It must not block.
     """
 
     def __init__(
-        self, run: RunBatch[Payload, Result], *, max_batch_rows: int, limits: QueueLimits
+        self,
+        run: RunBatch[Payload, Result],
+        *,
+        max_batch_rows: int,
+        limits: QueueLimits,
+        on_idle: Callable[[], None] = lambda: None,
     ) -> None:
         self._run = run
+        self._on_idle = on_idle
+        self._idle = True
         self._max_batch_rows = max_batch_rows
         self._queue: ReadyQueue[Payload, Result] = ReadyQueue(limits)
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="batcher", daemon=True)
         self._thread.start()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing runs."""
+        return self._idle
 
     def submit(
         self, payload: Payload, *, rows: int, kind: Hashable, deadline_s: float | None = None
@@ -68,7 +81,11 @@ class Batcher(Generic[Payload, Result]):
     def _next_batch(self) -> list[Task[Payload, Result]]:
         """Waits for ready tasks; empty only when closed and drained."""
         with self._changed:
+            if not self._queue:
+                self._idle = True
+                self._on_idle()
             self._changed.wait_for(lambda: self._closed or len(self._queue) > 0)
+            self._idle = False
             return self._queue.take(self._max_batch_rows)
 
     def _settle(self, batch: list[Task[Payload, Result]]) -> None:

@@ -1,28 +1,34 @@
 """XLA ahead of time: a compiled library, called by ctypes. No TensorFlow in the process."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Final
 
+import numpy as np
 from flatdense_artifact import (
     CompiledLibrary,
     Library,
     LibraryUnusable,
-    Manifest,
     Network,
     NetworkShape,
+    Weights,
     align_weights,
     allocate,
     check_library,
     find_libraries,
     read_library,
-    read_weights,
 )
 
 from flatdense_server.engine.engine import EngineSpec
 from flatdense_server.engine.ladder import Ladder
 from flatdense_server.engine.staging import Staging
-from flatdense_server.tensors import FLOAT32, UINT8, Outputs, Rows
+from flatdense_server.tensors import FLOAT32, UINT8, DType, Outputs, Rows
+
+MIN_PIECE_ROWS: Final = 128
+"""Fewer are computed before another thread has begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +43,40 @@ class OpenedLibrary:
 class AotEngine:
     """Runs a version's weights through the networks of a compiled library.
 
-    The library is one for the version's architecture. Its ladder is the engine's, up to
-    `max_batch_rows`. Raises LibraryUnusable or VersionDamaged.
+    The library is one for the architecture of the weights. Its ladder is the engine's, up to
+    `max_batch_rows`. A big batch is computed in equal pieces, on as many as `threads` threads.
+    `rest` is called between the pieces of the constructor's work, which takes 20 ms in all. Raises
+    LibraryUnusable or VersionDamaged.
     """
 
     def __init__(
-        self, folder: Path, manifest: Manifest, *, library: OpenedLibrary, max_batch_rows: int
+        self,
+        weights: Weights,
+        *,
+        library: OpenedLibrary,
+        max_batch_rows: int,
+        threads: int,
+        rest: Callable[[], None] = lambda: None,
     ) -> None:
         shape = library.description.shape
         ladder = choose_ladder(library.description, max_batch_rows)
-        names = [layer.name for layer in manifest.architecture.layers if layer.kind == "Dense"]
-        weights = align_weights(read_weights(folder, names))
-        self._networks = {}
+        weights = align_weights(weights, shape)
+        self._networks: dict[tuple[DType, int], list[Network]] = {}
         self._staging = {}
+        # This thread's own piece needs no other thread.
+        self._pool = ThreadPoolExecutor(max(1, threads - 1), thread_name_prefix="aot")
         for dtype in (UINT8, FLOAT32):
-            # One buffer serves every size: only one network runs at a time.
+            # One buffer serves every size: only one batch runs at a time.
             images = allocate((ladder.top, shape.pixels), dtype)
             buffers = {size: images[:size] for size in ladder.sizes}
             self._staging[dtype] = Staging(ladder, buffers)
             for size, rows in buffers.items():
-                network = Network(library.code, images=rows, shape=shape, weights=weights)
-                network.run()  # touches every page before a caller waits for it
-                self._networks[dtype, size] = network
+                networks = self._networks[dtype, size] = []
+                for piece in np.split(rows, count_pieces(size, ladder, threads)):
+                    network = Network(library.code, images=piece, shape=shape, weights=weights)
+                    networks.append(network)
+                    network.run()  # touches every page before a caller waits for it
+                    rest()
         self.spec = EngineSpec(name="aot", device="cpu", ladder=ladder, class_count=shape.classes)
 
     def run(self, parts: Sequence[Rows]) -> Outputs:
@@ -66,20 +84,43 @@ class AotEngine:
         dtype = parts[0].dtype
         pieces = []
         for buffer, rows in self._staging[dtype].fill(parts):
-            network = self._networks[dtype, len(buffer)]
-            network.run()
+            networks = self._compute(dtype, len(buffer))
             # Copied: the next run writes to the same memory.
-            pieces.append(
-                Outputs(network.probabilities[:rows].copy(), network.classes[:rows].copy())
+            outputs = Outputs(
+                np.concatenate([network.probabilities for network in networks]),
+                np.concatenate([network.classes for network in networks]),
             )
+            pieces.append(outputs.cut(0, rows))
         return Outputs.join(pieces)
 
     def close(self) -> None:
         """See Engine.close."""
+        self._pool.shutdown()
         self._staging.clear()
-        for network in self._networks.values():
+        for network in chain.from_iterable(self._networks.values()):
             network.close()
         self._networks.clear()
+
+    def _compute(self, dtype: DType, size: int) -> list[Network]:
+        networks = self._networks[dtype, size]
+        others = [self._pool.submit(network.run) for network in networks[1:]]
+        try:
+            networks[0].run()
+        finally:
+            wait(others)  # the next batch writes to the rows that they read
+        for other in others:
+            other.result()
+        return networks
+
+
+def count_pieces(size: int, ladder: Ladder, threads: int) -> int:
+    """Into how many equal pieces of the ladder a batch size is cut for so many threads."""
+
+    def fits(pieces: int) -> bool:
+        rows, rest = divmod(size, pieces)
+        return rest == 0 and rows in ladder.sizes and rows >= MIN_PIECE_ROWS
+
+    return max((pieces for pieces in range(2, threads + 1) if fits(pieces)), default=1)
 
 
 def choose_ladder(library: CompiledLibrary, max_batch_rows: int) -> Ladder:

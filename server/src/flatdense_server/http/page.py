@@ -6,6 +6,7 @@ from typing import Final
 
 from flatdense_server.errors import RequestError
 from flatdense_server.models.registry import Registry
+from flatdense_server.summary import ModelFacts, VersionStatus
 
 PAGE: Final = Template("""\
 <!doctype html>
@@ -36,23 +37,38 @@ def render_page(registry: Registry) -> str:
         model = registry.summarize(registry.resolve())
     except RequestError as error:
         return PAGE.substitute(model=escape(registry.model_name), state=escape(str(error)), rows="")
-    manifest = model.manifest
-    layers = " → ".join(
-        f"{layer.kind} {'x'.join(map(str, layer.output_shape))}"
-        for layer in manifest.architecture.layers
-    )
-    facts = {
+    described = {
         "version": model.version,
-        "network": layers,
-        "parameters": f"{manifest.architecture.parameters:,}",
-        "trained on": f"{manifest.training.dataset}, {manifest.training.train_rows:,} images",
-        "test accuracy": f"{manifest.metrics.test_accuracy:.2%}",
+        **describe_facts(model.facts),
         "engine": f"{model.engine} on {model.device}",
         "compiled batch sizes": ", ".join(map(str, model.ladder_rows)),
         "rows a request": f"1 to {model.max_request_rows:,}",
+        **{f"version {status.version}": describe_status(status) for status in model.versions},
     }
     rows = "".join(
         f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>"
-        for name, value in facts.items()
+        for name, value in described.items()
     )
     return PAGE.substitute(model=escape(model.name), state="serving", rows=rows)
+
+
+def describe_facts(facts: ModelFacts) -> dict[str, str]:
+    """What is known of a version, for the table."""
+    described = {"parameters": f"{facts.parameters:,}"}
+    if facts.layers:
+        described["network"] = " → ".join(
+            f"{layer.kind} {'x'.join(map(str, layer.output_shape))}" for layer in facts.layers
+        )
+    if facts.training:
+        run = facts.training
+        described["trained on"] = f"{run.dataset}, {run.train_rows:,} images"
+    if facts.metrics:
+        described["test accuracy"] = f"{facts.metrics.test_accuracy:.2%}"
+    if facts.unchecked:
+        described["not checked"] = " ".join(facts.unchecked)
+    return described
+
+
+def describe_status(status: VersionStatus) -> str:
+    """Where a version is, what it is called, and why it failed."""
+    return " ".join(filter(None, (status.state, *status.labels, status.reason)))

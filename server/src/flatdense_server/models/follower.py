@@ -1,19 +1,22 @@
-"""Serves the newest version of a folder, as versions come and go."""
+"""Serves the versions of a folder that the policy wants, as versions come and go."""
 
 import logging
 import threading
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from flatdense_artifact import NoVersions, list_versions, version_folder
+from flatdense_artifact import NoVersions, list_versions
 
-from flatdense_server.models.loader import Loader, VersionRefused
-from flatdense_server.models.registry import Registry
+from flatdense_server.models.attempts import Attempts
+from flatdense_server.models.loader import LoadedVersion
+from flatdense_server.models.policy import Policy, PolicyInvalid, read_policy
+from flatdense_server.models.registry import Registry, Routes
 from flatdense_server.models.servable import Servable
+from flatdense_server.models.shadow import Shadow
+from flatdense_server.models.statuses import Statuses
 from flatdense_server.observe.metrics import Metrics
 
 log = logging.getLogger(__name__)
-
-Fingerprint = tuple[tuple[str, int, int], ...]
 
 
 class NoUsableVersion(Exception):
@@ -21,38 +24,55 @@ class NoUsableVersion(Exception):
 
 
 class Follower:
-    """Keeps the registry on the highest version that passes the gate. For one thread.
+    """Keeps the registry on what the policy wants and the gate lets in. For one thread.
 
     - A new version takes over when it is warm and checked; until then the old one answers.
     - The old version answers what it accepted, and lets go of its memory.
-    - A version that fails is reported once, and tried again when its files change.
-    - Where the served version's folder is gone, the highest one that is left takes over; where none
-      is left that passes, the version in memory goes on serving.
+    - A version that fails is reported once, and tried again when its files change. A label that
+      was moved to it stays where it was.
+    - A version whose folder is gone is let go. Where none is left that passes, those in memory go
+      on serving.
     """
 
     def __init__(
-        self, model_dir: Path, *, registry: Registry, loader: Loader, metrics: Metrics
+        self,
+        model_dir: Path,
+        *,
+        registry: Registry,
+        attempts: Attempts,
+        make_servable: Callable[[LoadedVersion], Servable],
+        statuses: Statuses,
+        metrics: Metrics,
+        shadow: Shadow | None = None,
     ) -> None:
         self._model_dir = model_dir
         self._registry = registry
-        self._loader = loader
+        self._attempts = attempts
+        self._make_servable = make_servable
+        self._statuses = statuses
         self._metrics = metrics
-        self._serving: Servable | None = None
-        self._refused: dict[int, Fingerprint] = {}
+        self._shadow = shadow
+        self._policy = Policy()
+        self._policy_fault = ""
 
     def begin(self) -> Servable:
-        """Serves for the first time.
+        """Serves for the first time, and gives the version that answers by default.
 
-        Raises NoVersions where the folder has none, and NoUsableVersion where none passes.
+        Raises PolicyInvalid, NoVersions where the folder has none, and NoUsableVersion where none
+        passes.
         """
+        self._policy = read_policy(self._model_dir)
+        self._metrics.policy_valid.labels(self._registry.model_name).set(1)
         versions = list_versions(self._model_dir)
-        self._look_at(versions)
-        if self._serving is None:
+        self._attempts.trust(versions)
+        self._follow(versions)
+        routes = self._registry.routes
+        if not routes.versions:
             raise NoUsableVersion(
-                f"no version in {self._model_dir} can be served (tried {versions[::-1]}); "
+                f"no version in {self._model_dir} can be served (there are {versions}); "
                 "the log above says why."
             )
-        return self._serving
+        return routes.default
 
     def watch(self, stop: threading.Event, interval_s: float) -> None:
         """Looks again and again until `stop` is set."""
@@ -65,46 +85,111 @@ class Follower:
 
     def look(self) -> None:
         """Takes over what is new, and leaves what is gone."""
+        self._read_policy()
         try:
             versions = list_versions(self._model_dir)
         except NoVersions:
-            return  # the version in memory is better than none
-        self._look_at(versions)
+            return  # the versions in memory are better than none
+        self._follow(versions)
+        self._follow_shadow(versions)
 
-    def _look_at(self, versions: list[int]) -> None:
-        self._refused = {old: seen for old, seen in self._refused.items() if old in versions}
-        for version in reversed(versions):
-            if self._serving and version == self._serving.version:
-                return
-            seen = fingerprint(version_folder(self._model_dir, version))
-            if self._refused.get(version) == seen:
-                continue
-            try:
-                servable = self._loader.load(version)
-            except VersionRefused:
-                self._refused[version] = seen
-            else:
-                self._take_over(servable)
-                return
-
-    def _take_over(self, servable: Servable) -> None:
-        old, self._serving = self._serving, servable
-        self._registry.publish(servable)
-        if old is None:
-            return
-        self._registry.retire(old.version)
-        old.close()
-        self._metrics.forget_model(old.name, old.version)
-        log.info("swapped", extra={"version": servable.version, "was": old.version})
-
-
-def fingerprint(folder: Path) -> Fingerprint:
-    """Changes when a file of the folder comes, goes or changes."""
-    found = []
-    for path in sorted(folder.rglob("*")):
+    def _read_policy(self) -> None:
         try:
-            state = path.stat()
-        except OSError:  # it went between the two looks
-            continue
-        found.append((path.relative_to(folder).as_posix(), state.st_size, state.st_mtime_ns))
-    return tuple(found)
+            self._policy, fault = read_policy(self._model_dir), ""
+        except PolicyInvalid as error:
+            fault = str(error)
+        if fault and fault != self._policy_fault:
+            log.error("versions.toml refused: it stays as it was", extra={"reason": fault})
+        self._policy_fault = fault
+        self._metrics.policy_valid.labels(self._registry.model_name).set(not fault)
+
+    def _follow(self, available: Collection[int]) -> None:
+        """Serves what the policy wants of the available versions."""
+        before = self._registry.routes
+        tried: set[int] = set()
+        versions: dict[int, Servable] = {}
+        for version in self._wanted(available, versions):
+            if version in tried:
+                continue
+            tried.add(version)
+            if servable := self._obtain(version, available):
+                versions[version] = servable
+        labels, dangling = self._point(available, versions)
+        if not versions:
+            versions, labels = dict(before.versions), dict(before.labels)
+            dangling = {label: dangling[label] for label in dangling.keys() - labels.keys()}
+        routes = Routes(dict(sorted(versions.items())), labels, dangling)
+        if routes != before:
+            self._take_over(before, routes)
+        shadow = {self._shadow.version} if self._shadow else set()
+        self._attempts.keep(tried | shadow)
+        self._statuses.keep(tried | shadow | versions.keys())
+
+    def _wanted(self, available: Collection[int], served: Collection[int]) -> Iterator[int]:
+        """The versions to serve, while `served` fills with those of them that passed."""
+        policy = self._policy
+        if policy.versions is None:
+            candidate = self._shadow.version if self._shadow else None
+            for version in sorted(set(available) - {candidate}, reverse=True):
+                if len(served) == (policy.latest or 1):
+                    break
+                yield version
+        else:
+            yield from policy.versions
+        yield from policy.labels.values()
+
+    def _obtain(self, version: int, available: Collection[int]) -> Servable | None:
+        served = self._registry.routes.versions.get(version)
+        if version not in available:
+            served = None  # its folder is gone
+        elif served and not self._attempts.is_stale(version):
+            return served
+        loaded = self._attempts.load(version)
+        return self._make_servable(loaded) if loaded else served
+
+    def _point(
+        self, available: Collection[int], versions: dict[int, Servable]
+    ) -> tuple[dict[str, int], dict[str, int]]:
+        """Labels to what they mean; and those for which nothing answers.
+
+        A label whose new version does not answer stays where it was.
+        """
+        before = self._registry.routes
+        labels, dangling = {}, {}
+        for label, wanted in self._policy.labels.items():
+            version = wanted if wanted in versions else before.labels.get(label, wanted)
+            if version in before.versions and version in available:
+                versions.setdefault(version, before.versions[version])
+            if version in versions:
+                labels[label] = version
+            else:
+                dangling[label] = wanted
+        return labels, dangling
+
+    def _take_over(self, before: Routes, routes: Routes) -> None:
+        self._registry.publish(routes)
+        self._metrics.set_labels(self._registry.model_name, routes.labels)
+        for version, servable in routes.versions.items():
+            if before.versions.get(version) is not servable:
+                self._statuses.put(version, "ready")
+        for version, servable in before.versions.items():
+            if routes.versions.get(version) is not servable:
+                servable.close()
+        if not before.versions:
+            return
+        extra: dict[str, object] = {"versions": ",".join(map(str, routes.versions))}
+        for label, version in routes.labels.items():
+            extra[f"label_{label}"] = version
+        if routes.default is before.default:
+            log.info("serving", extra=extra)
+        else:
+            swap = {"version": routes.default.version, "was": before.default.version}
+            log.info("swapped", extra={**swap, **extra})
+
+    def _follow_shadow(self, available: Collection[int]) -> None:
+        shadow = self._shadow
+        if shadow is None or (shadow.runs and shadow.version in available):
+            return
+        shadow.end()
+        if candidate := self._attempts.load(shadow.version):
+            shadow.begin(candidate)

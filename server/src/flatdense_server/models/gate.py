@@ -4,42 +4,42 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from flatdense_artifact import Golden, Manifest, read_manifest, verify_files
+from flatdense_artifact import Golden
 
 from flatdense_server.engine.engine import Engine, EngineError
-from flatdense_server.tensors import IMAGE_SHAPE, Rows
+from flatdense_server.engine.files import ModelFiles
+from flatdense_server.models.description import describe
+from flatdense_server.summary import ModelFacts
+from flatdense_server.tensors import Rows
 
-OpenEngine = Callable[[Path, Manifest], Engine]
+OpenEngine = Callable[[ModelFiles], Engine]
 
 
-def open_version(folder: Path, open_engine: OpenEngine) -> tuple[Manifest, Engine]:
+def open_version(
+    folder: Path, cache_dir: Path, open_engine: OpenEngine
+) -> tuple[ModelFacts, Engine]:
     """Opens a version: its files are whole, its engine is warm, and it gives the golden answers.
 
-    Raises ArtifactError or EngineError saying which of these is not so.
+    `cache_dir` is where surveys are kept: see describe(). Raises ArtifactError or EngineError
+    saying which of these is not so.
     """
-    manifest = read_manifest(folder)
-    verify_files(folder, manifest.files)
-    if tuple(manifest.architecture.input_shape) != IMAGE_SHAPE:
-        raise EngineError(
-            f"{folder} takes images of {manifest.architecture.input_shape}; this server serves "
-            f"{list(IMAGE_SHAPE)}."
-        )
-    engine = open_engine(folder, manifest)
+    description = describe(folder, cache_dir)
+    engine = open_engine(description.files)
     try:
-        check_classes(manifest, engine)
-        check_golden(manifest.golden, engine)
+        check_classes(len(description.facts.class_names), engine)
+        check_golden(description.golden, engine)
     except EngineError:
         engine.close()
         raise
-    return manifest, engine
+    return description.facts, engine
 
 
-def check_classes(manifest: Manifest, engine: Engine) -> None:
+def check_classes(named: int, engine: Engine) -> None:
     """Raises EngineError where the manifest names another number of classes than come out."""
-    if engine.spec.class_count != len(manifest.classes):
+    if engine.spec.class_count != named:
         raise EngineError(
             f"the network gives {engine.spec.class_count} classes and the manifest names "
-            f"{len(manifest.classes)}. Export the model again."
+            f"{named}. Export the model again."
         )
 
 
@@ -62,6 +62,6 @@ def check_golden(golden: Golden, engine: Engine) -> None:
             row = int(np.argmax(difference.max(axis=1)))  # the first NaN, if any
             raise EngineError(
                 f"golden input {row} as {rows.dtype} gives probabilities that differ by "
-                f"{worst:.3g} from the trainer's; at most {golden.tolerance:.3g} is the same "
+                f"{worst:.3g} from the golden ones; at most {golden.tolerance:.3g} is the same "
                 "answer. The weights or the engine are not what was exported."
             )

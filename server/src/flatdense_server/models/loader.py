@@ -2,21 +2,31 @@
 
 import logging
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from flatdense_artifact import ArtifactError, version_folder
 
-from flatdense_server.batching.queue import QueueLimits
-from flatdense_server.engine.engine import EngineError
+from flatdense_server.engine.engine import Engine, EngineError
 from flatdense_server.models.gate import OpenEngine, open_version
-from flatdense_server.models.servable import Servable
+from flatdense_server.models.statuses import Statuses
 from flatdense_server.observe.metrics import Metrics
+from flatdense_server.summary import ModelFacts
 
 log = logging.getLogger(__name__)
 
 
 class VersionRefused(Exception):
-    """A version failed a check. The reason is in the log and in the metrics."""
+    """A version failed a check. The reason is in the log, the status and the metrics."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedVersion:
+    """A version that passed every check: warm, and used by nobody yet."""
+
+    number: int
+    facts: ModelFacts
+    engine: Engine
 
 
 class Loader:
@@ -27,47 +37,50 @@ class Loader:
         model_dir: Path,
         model_name: str,
         *,
+        cache_dir: Path,
         open_engine: OpenEngine,
-        limits: QueueLimits,
+        statuses: Statuses,
         metrics: Metrics,
     ) -> None:
         self._model_dir = model_dir
         self._model_name = model_name
+        self._cache_dir = cache_dir
         self._open_engine = open_engine
-        self._limits = limits
+        self._statuses = statuses
         self._metrics = metrics
 
-    def load(self, version: int) -> Servable:
+    def load(self, version: int) -> LoadedVersion:
         """The version, warm and checked. Raises VersionRefused where it fails a check."""
-        name, metrics = self._model_name, self._metrics
-        metrics.set_model_state(name, version, "loading")
-        log.info("loading", extra={"model": name, "version": version})
+        self._statuses.put(version, "loading")
+        log.info("loading", extra={"model": self._model_name, "version": version})
+        started_s = time.monotonic()
         try:
-            servable = self._open(version)
+            loaded = self._open(version)
         except (ArtifactError, EngineError) as error:
-            metrics.set_model_state(name, version, "failed")
+            self._statuses.put(version, "failed", str(error))
             log.error(  # noqa: TRY400 -- the message says it all; a traceback would hide it
                 "version refused", extra={"version": version, "reason": str(error)}
             )
             raise VersionRefused(str(error)) from error
-        metrics.set_model_state(name, version, "ready")
-        return servable
+        self._describe(loaded, time.monotonic() - started_s)
+        return loaded
 
-    def _open(self, version: int) -> Servable:
-        name, metrics = self._model_name, self._metrics
-        started_s = time.monotonic()
+    def _open(self, version: int) -> LoadedVersion:
         folder = version_folder(self._model_dir, version)
-        manifest, engine = open_version(folder, self._open_engine)
-        metrics.model_load_duration_s.labels(name, version).set(time.monotonic() - started_s)
+        facts, engine = open_version(folder, self._cache_dir, self._open_engine)
+        return LoadedVersion(number=version, facts=facts, engine=engine)
+
+    def _describe(self, loaded: LoadedVersion, took_s: float) -> None:
+        metrics, facts, spec = self._metrics, loaded.facts, loaded.engine.spec
+        labels = (self._model_name, loaded.number)
+        metrics.model_load_duration_s.labels(*labels).set(took_s)
         metrics.model_info.labels(
-            name,
-            version,
-            manifest.training.dataset,
-            manifest.architecture.parameters,
-            manifest.metrics.test_accuracy,
-            engine.spec.name,
-            engine.spec.device,
+            *labels,
+            facts.training.dataset if facts.training else "",
+            facts.parameters,
+            facts.metrics.test_accuracy if facts.metrics else "",
+            spec.name,
+            spec.device,
         ).set(1)
-        return Servable(
-            name, version, manifest=manifest, engine=engine, limits=self._limits, metrics=metrics
-        )
+        for sentence in facts.unchecked:
+            log.warning("not checked", extra={"version": loaded.number, "what": sentence})

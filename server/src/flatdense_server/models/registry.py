@@ -1,39 +1,60 @@
 """Which version a request means."""
 
-import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from flatdense_server.errors import Draining, NotFound, NotReady
+from flatdense_server.models.policy import DEFAULT_LABEL
 from flatdense_server.models.servable import Servable
+from flatdense_server.models.statuses import Statuses
 from flatdense_server.summary import ModelSummary
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """Where requests go."""
+
+    versions: Mapping[int, Servable] = field(default_factory=dict)
+    """Those that answer, ascending."""
+    labels: Mapping[str, int] = field(default_factory=dict)
+    """Label -> version that answers."""
+    dangling: Mapping[str, int] = field(default_factory=dict)
+    """Label -> version that does not: what the operator's file says and cannot be done."""
+
+    @property
+    def default(self) -> Servable:
+        """What answers a request that names no version. There is a version."""
+        return self.versions[self.labels.get(DEFAULT_LABEL, max(self.versions))]
 
 
 class Registry:
     """The served versions of one model. Thread-safe: a reader sees all of a change or nothing."""
 
-    def __init__(self, model_name: str, *, max_request_rows: int) -> None:
+    def __init__(self, model_name: str, *, max_request_rows: int, statuses: Statuses) -> None:
         self.model_name = model_name
         self._max_request_rows = max_request_rows
-        self._lock = threading.Lock()
-        self._versions: dict[int, Servable] = {}
+        self._statuses = statuses
+        self._routes = Routes()
         self._draining = False
 
     @property
     def ready(self) -> bool:
         """Whether a request would be taken now."""
-        return bool(self._versions) and not self._draining
+        return bool(self._routes.versions) and not self._draining
 
-    def publish(self, servable: Servable) -> None:
-        """From now on the version answers."""
-        with self._lock:
-            versions = {**self._versions, servable.version: servable}
-            self._versions = dict(sorted(versions.items()))
+    @property
+    def idle(self) -> bool:
+        """Whether no version has anything to do."""
+        return all(servable.idle for servable in self._routes.versions.values())
 
-    def retire(self, version: int) -> None:
-        """From now on no new request reaches the version. What it accepted is still answered."""
-        with self._lock:
-            self._versions = {
-                number: kept for number, kept in self._versions.items() if number != version
-            }
+    @property
+    def routes(self) -> Routes:
+        """Where requests go now."""
+        return self._routes
+
+    def publish(self, routes: Routes) -> None:
+        """From now on requests go there. What other versions accepted is still answered."""
+        self._routes = routes
 
     def drain(self) -> None:
         """From now on every request is refused. What was taken before is still answered."""
@@ -41,11 +62,11 @@ class Registry:
 
     def close(self) -> None:
         """Answers what was accepted and lets go of every version."""
-        for servable in self._versions.values():
+        for servable in self._routes.versions.values():
             servable.close()
 
     def resolve(self, name: str = "", version: int | None = None, label: str = "") -> Servable:
-        """The version that a selector means: the highest one where it names none.
+        """The version that a selector means: `stable`, or the highest, where it names none.
 
         Raises NotFound, NotReady or Draining.
         """
@@ -55,36 +76,46 @@ class Registry:
             )
         if self._draining:
             raise Draining("the server is stopping. Try another one, or try again later.")
-        versions = self._versions
-        if not versions:
+        routes = self._routes
+        if not routes.versions:
             raise NotReady(f"the model {self.model_name!r} is still loading. Try again later.")
         if label:
-            raise NotFound(
-                "label",
-                label,
-                f"the model {self.model_name!r} has no label {label!r}: none is set.",
-            )
+            return self._labelled(routes, label)
         if version is None:
-            return versions[max(versions)]
-        if version not in versions:
-            available = ", ".join(map(str, versions))
+            return routes.default
+        if version not in routes.versions:
+            available = ", ".join(map(str, routes.versions))
             raise NotFound(
                 "version",
                 str(version),
                 f"the model {self.model_name!r} has no version {version}: available: {available}.",
             )
-        return versions[version]
+        return routes.versions[version]
 
     def summarize(self, servable: Servable) -> ModelSummary:
         """Describes a version and how it is served."""
-        spec = servable.engine_spec
+        spec, routes = servable.engine_spec, self._routes
         return ModelSummary(
             name=servable.name,
             version=servable.version,
-            available_versions=tuple(self._versions),
-            manifest=servable.manifest,
+            available_versions=tuple(routes.versions),
+            versions=self._statuses.all(routes.labels),
+            facts=servable.facts,
             engine=spec.name,
             device=spec.device,
             ladder_rows=spec.ladder.sizes,
             max_request_rows=self._max_request_rows,
+        )
+
+    def _labelled(self, routes: Routes, label: str) -> Servable:
+        if label in routes.labels:
+            return routes.versions[routes.labels[label]]
+        if label in routes.dangling:
+            why = f"it means version {routes.dangling[label]}, which is not served"
+        else:
+            why = (
+                f"available: {', '.join(sorted(routes.labels))}" if routes.labels else "none is set"
+            )
+        raise NotFound(
+            "label", label, f"the model {self.model_name!r} has no label {label!r}: {why}."
         )

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 import numpy as np
-from flatdense_artifact import Manifest
 
 from flatdense_server.batching.batcher import Batcher
 from flatdense_server.batching.queue import QueueLimits, Task
-from flatdense_server.engine.engine import Engine
 from flatdense_server.errors import InferenceFailed
+from flatdense_server.models.loader import LoadedVersion
+from flatdense_server.models.shadow import LiveBatch, Shadow
 from flatdense_server.observe.metrics import Metrics
 from flatdense_server.tensors import Outputs, Rows
 
@@ -24,30 +24,39 @@ class Servable:
     def __init__(
         self,
         name: str,
-        version: int,
+        loaded: LoadedVersion,
         *,
-        manifest: Manifest,
-        engine: Engine,
         limits: QueueLimits,
         metrics: Metrics,
+        shadow: Shadow | None = None,
     ) -> None:
+        """Takes a loaded version over; its batches are shown to `shadow`."""
         self.name = name
-        self.version = version
-        self.manifest = manifest
-        self.engine_spec = engine.spec
-        self._engine = engine
-        labels = (name, version)
+        self.version = loaded.number
+        self.facts = loaded.facts
+        self.engine_spec = spec = loaded.engine.spec
+        self._engine = loaded.engine
+        self._shadow = shadow
+        labels = (name, self.version)
         self._queue_duration_s = metrics.queue_duration_s.labels(*labels)
-        self._inference_duration_s = metrics.inference_duration_s.labels(*labels, engine.spec.name)
+        self._inference_duration_s = metrics.inference_duration_s.labels(*labels, spec.name)
         self._batch_rows = metrics.batch_rows.labels(*labels)
         self._rows = metrics.rows.labels(*labels)
         self._padding_rows = metrics.padding_rows
         self._predictions = [
-            metrics.predictions.labels(*labels, class_name) for class_name in manifest.classes
+            metrics.predictions.labels(*labels, class_name) for class_name in self.facts.class_names
         ]
         self._batcher: Batcher[Rows, Outputs] = Batcher(
-            self._run, max_batch_rows=engine.spec.ladder.top, limits=limits
+            self._run,
+            max_batch_rows=spec.ladder.top,
+            limits=limits,
+            on_idle=self._rest,
         )
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing runs."""
+        return self._batcher.idle
 
     def submit(self, rows: Rows, *, deadline_s: float | None) -> Future[Outputs]:
         """Queues rows that a codec has judged; `deadline_s` is on the clock of time.monotonic().
@@ -62,6 +71,10 @@ class Servable:
         self._batcher.close()
         self._engine.close()
 
+    def _rest(self) -> None:
+        if self._shadow:
+            self._shadow.wake()
+
     def _run(self, batch: Sequence[Task[Rows, Outputs]]) -> list[Outputs]:
         started_s = time.monotonic()
         try:
@@ -69,10 +82,15 @@ class Servable:
         except Exception as error:
             log.exception("inference failed", extra={"model": self.name, "version": self.version})
             raise InferenceFailed("the engine failed on this batch.") from error
-        self._inference_duration_s.observe(time.monotonic() - started_s)
+        took_s = time.monotonic() - started_s
+        self._inference_duration_s.observe(took_s)
         for task in batch:
             self._queue_duration_s.observe(started_s - task.enqueued_s)
         self._count(outputs.classes)
+        if self._shadow:
+            self._shadow.offer(
+                LiveBatch(self.version, [task.payload for task in batch], outputs, took_s)
+            )
         stops = np.cumsum([task.rows for task in batch]).tolist()
         starts = [0, *stops[:-1]]
         return [outputs.cut(start, stop) for start, stop in zip(starts, stops, strict=True)]

@@ -1,5 +1,6 @@
 """The Prometheus metrics, all in one place: names, units and help."""
 
+from collections.abc import Mapping
 from importlib.metadata import version as library_version
 from platform import python_version
 from typing import Final
@@ -19,7 +20,9 @@ TIME_BUCKETS_S: Final = (*(float(f"{20e-6 * 1.3**step:.3g}") for step in range(4
 
 ROW_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 
-MODEL_STATES: Final = ("loading", "ready", "failed")
+RATIO_BUCKETS: Final = (0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
+
+MODEL_STATES: Final = ("loading", "ready", "failed", "shadow")
 
 
 class Metrics:
@@ -32,6 +35,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each one, which no question here needs
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
+        self._labelled: set[tuple[str, str, str]] = set()
         model = ("model", "version")
         self.requests = Counter(
             "flatdense_requests",
@@ -110,6 +114,43 @@ class Metrics:
             (*model, "state"),
             registry=registry,
         )
+        self.model_label = Gauge(
+            "flatdense_model_label",
+            "Always 1: which version a label means now.",
+            ("model", "label", "version"),
+            registry=registry,
+        )
+        self.policy_valid = Gauge(
+            "flatdense_policy_valid",
+            "1 where versions.toml could be read or is not there, 0 where it is refused.",
+            ("model",),
+            registry=registry,
+        )
+        self.shadow_rows = Counter(
+            "flatdense_shadow_rows",
+            "Live rows that a candidate answered too.",
+            (*model, "shadow"),
+            registry=registry,
+        )
+        self.shadow_agreeing_rows = Counter(
+            "flatdense_shadow_agreeing_rows",
+            "Those of them to which it gave the same class.",
+            (*model, "shadow"),
+            registry=registry,
+        )
+        self.shadow_largest_difference = Gauge(
+            "flatdense_shadow_largest_difference",
+            "The most that a probability of the candidate differed by.",
+            (*model, "shadow"),
+            registry=registry,
+        )
+        self.shadow_latency_ratio = Histogram(
+            "flatdense_shadow_latency_ratio",
+            "The candidate's time for a batch over the served version's time for it.",
+            (*model, "shadow"),
+            buckets=RATIO_BUCKETS,
+            registry=registry,
+        )
         self.model_load_duration_s = Gauge(
             "flatdense_model_load_duration_seconds",
             "From opening a version's folder to being ready to serve it.",
@@ -144,6 +185,15 @@ class Metrics:
         which = {"model": model, "version": str(version)}
         for gauge in (self.model_state, self.model_info, self.model_load_duration_s):
             gauge.remove_by_labels(which)
+
+    def set_labels(self, model: str, labels: Mapping[str, int]) -> None:
+        """Says what each label means now."""
+        now = {(model, label, str(version)) for label, version in labels.items()}
+        for gone in self._labelled - now:
+            self.model_label.remove(*gone)
+        for labelled in now:
+            self.model_label.labels(*labelled).set(1)
+        self._labelled = now
 
     def expose(self, accept: str) -> tuple[bytes, str]:
         """All metrics in the format that an Accept header asks for: (body, content type)."""

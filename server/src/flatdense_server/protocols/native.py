@@ -1,15 +1,16 @@
 """The codec of flatdense.v1.Classifier."""
 
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import msgspec
-from flatdense_artifact import Architecture, Manifest
+from flatdense_artifact import Layer
 from flatdense_proto.v1 import classifier_pb2 as pb
 from google.protobuf.message import DecodeError
 
 from flatdense_server.errors import InvalidInput
 from flatdense_server.protocols.pixels import view_rows
-from flatdense_server.summary import ModelSummary
+from flatdense_server.summary import ModelFacts, ModelSummary
 from flatdense_server.tensors import (
     CLASSES_NAME,
     FLOAT32,
@@ -62,15 +63,15 @@ def encode(outputs: Outputs, *, model_name: str, model_version: int) -> pb.Class
 
 def describe(model: ModelSummary) -> pb.GetModelResponse:
     """The answer to GetModel."""
-    manifest = model.manifest
-    classes = len(manifest.classes)
+    facts = model.facts
+    classes = len(facts.class_names)
     return pb.GetModelResponse(
         name=model.name,
         version=model.version,
         available_versions=model.available_versions,
-        layers=describe_layers(manifest.architecture),
-        parameters=manifest.architecture.parameters,
-        class_names=manifest.classes,
+        layers=describe_layers(facts.layers),
+        parameters=facts.parameters,
+        class_names=facts.class_names,
         inputs=[
             pb.Tensor(name=INPUT_NAME, data_type=data_type, shape=[-1, PIXELS])
             for data_type in ("UINT8", "FP32")
@@ -79,17 +80,27 @@ def describe(model: ModelSummary) -> pb.GetModelResponse:
             pb.Tensor(name=PROBABILITIES_NAME, data_type="FP32", shape=[-1, classes]),
             pb.Tensor(name=CLASSES_NAME, data_type="INT64", shape=[-1]),
         ],
-        training=describe_training(manifest),
+        training=describe_training(facts),
         serving=pb.Serving(
             engine=model.engine,
             device=model.device,
             ladder_rows=model.ladder_rows,
             max_request_rows=model.max_request_rows,
         ),
+        versions=[
+            pb.VersionStatus(
+                version=status.version,
+                state=status.state,
+                reason=status.reason,
+                labels=status.labels,
+            )
+            for status in model.versions
+        ],
+        unchecked=facts.unchecked,
     )
 
 
-def describe_layers(architecture: Architecture) -> list[pb.Layer]:
+def describe_layers(layers: Sequence[Layer]) -> list[pb.Layer]:
     """The layers in the order of the forward pass."""
     return [
         pb.Layer(
@@ -99,13 +110,15 @@ def describe_layers(architecture: Architecture) -> list[pb.Layer]:
             output_shape=layer.output_shape,
             parameters=layer.parameters,
         )
-        for layer in architecture.layers
+        for layer in layers
     ]
 
 
-def describe_training(manifest: Manifest) -> pb.Training:
-    """The run that made the version."""
-    run = manifest.training
+def describe_training(facts: ModelFacts) -> pb.Training | None:
+    """The run that made the version; None where it does not say."""
+    run = facts.training
+    if run is None:
+        return None
     training = pb.Training(
         dataset=run.dataset,
         seed=run.seed,
@@ -113,7 +126,8 @@ def describe_training(manifest: Manifest) -> pb.Training:
         train_rows=run.train_rows,
         validation_rows=run.validation_rows,
         test_rows=run.test_rows,
-        metrics=msgspec.structs.asdict(manifest.metrics),
+        metrics=msgspec.structs.asdict(facts.metrics) if facts.metrics else {},
     )
-    training.created_at.FromDatetime(manifest.created_at)
+    if facts.created_at:
+        training.created_at.FromDatetime(facts.created_at)
     return training

@@ -30,7 +30,7 @@ def main(folder: Path) -> None:
     description = read_library(folder)
     check_library(folder, description, description.shape)
     library = Library(folder)
-    weights = align_weights(seeded_weights(description.shape))
+    weights = align_weights(seeded_weights(description.shape), description.shape)
     generator = np.random.default_rng(0)
     for rows in description.ladder_rows:
         pixels = generator.integers(0, 256, (rows, description.shape.pixels), dtype=np.uint8)
