@@ -4,8 +4,10 @@ import gzip
 import hashlib
 import http.server
 import io
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +23,11 @@ from flatdense_training.datasets import (
 from flatdense_training.idx import UInt8, format_idx
 from flatdense_training.order import Order
 from flatdense_training.recipe import Recipe
+from flatdense_training.screen import Screen
 from flatdense_training.workflow import follow
 from rich.console import Console
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -125,6 +130,7 @@ def make_order(model_dir: Path, *, epochs: int = 12, min_accuracy: float = 0.8) 
         hidden_units=32,
         recipe=Recipe(epochs=epochs),
         min_accuracy=min_accuracy,
+        compile="no",
     )
 
 
@@ -144,4 +150,57 @@ def output() -> io.StringIO:
 def trained(tmp_path_factory: pytest.TempPathFactory, output: io.StringIO) -> Path:
     """The folder of a version that the whole job trained and exported; for reading only."""
     order = make_order(tmp_path_factory.mktemp("trained"))
-    return follow(order, Console(file=output, width=120))
+    return follow(order, Screen(Console(file=output, width=120)))
+
+
+@contextmanager
+def be_nobody() -> Iterator[None]:
+    """Root may write everywhere: for this block it is nobody."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.setresuid(NOBODY, NOBODY, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+
+
+@pytest.fixture
+def without_privileges() -> Callable[[], AbstractContextManager[None]]:
+    """A block in which permissions hold, whoever runs the tests."""
+    return be_nobody
+
+
+@pytest.fixture
+def write_compiler() -> Callable[..., Path]:
+    """Writes a shell script called `c++`, and gives its folder."""
+
+    def write(folder: Path, *lines: str) -> Path:
+        folder.mkdir()
+        script = folder / "c++"
+        script.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+        script.chmod(0o755)
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def broken_compiler(tmp_path: Path, write_compiler: Callable[..., Path]) -> Path:
+    """A folder with a C++ compiler that says `no space left` and ends with status 7."""
+    return write_compiler(tmp_path / "broken", "echo 'no space left' >&2", "exit 7")
+
+
+@pytest.fixture
+def held_compiler(tmp_path: Path, write_compiler: Callable[..., Path]) -> Path:
+    """A folder with a C++ compiler whose child does the work, and never ends.
+
+    The child writes to the pipe `started`, and then reads from the pipe `held`.
+    """
+    folder = tmp_path / "held-compiler"
+    started, held = folder / "started", folder / "held"
+    write_compiler(folder, f"sh -c 'echo > {started}; read line < {held}; true'", "exit 1")
+    os.mkfifo(started)
+    os.mkfifo(held)
+    return folder

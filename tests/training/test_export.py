@@ -24,6 +24,7 @@ from flatdense_training.digits import read_embedded
 from flatdense_training.errors import AccuracyTooLow, ExportFailed
 from flatdense_training.order import Order
 from flatdense_training.pixels import scale
+from flatdense_training.screen import Screen
 from flatdense_training.split import split
 from flatdense_training.workflow import follow
 from rich.console import Console
@@ -191,7 +192,7 @@ def test_refused_below_the_minimum(order: Callable[..., Order], tmp_path: Path) 
     """A model that is not good enough is not exported, and the folder is not even made."""
     model_dir = tmp_path / "models"
     with pytest.raises(AccuracyTooLow, match=r"expected at least 1\.0.*--min-accuracy"):
-        follow(order(model_dir, epochs=1, min_accuracy=1.0), Console(quiet=True))
+        follow(order(model_dir, epochs=1, min_accuracy=1.0), Screen(Console(quiet=True)))
     assert not model_dir.exists()
 
 

@@ -19,6 +19,7 @@ COMMAND = [
     PROGRAM,
     "--dataset=digits",
     "--hidden=16",
+    "--compile=no",
     "--epochs=100000",
 ]
 

@@ -3,16 +3,15 @@
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from flatdense_training.errors import ExportFailed
-from flatdense_training.publish import check_writable, discard, publish, rename_to_free, staged
-
-NOBODY = 65534
+from flatdense_training.publish import check_writable, publish, rename_to_free
+from flatdense_training.staging import staged
 
 
 def publish_text(model_dir: Path, text: str) -> int:
@@ -63,35 +62,6 @@ def test_race(tmp_path: Path) -> None:
         assert (tmp_path / str(version) / "file").read_text() == text
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, SystemExit])
-def test_nothing_is_left_of_a_failure(tmp_path: Path, error: type[BaseException]) -> None:
-    """However the writing ends before it is published, the folder is as it was."""
-    publish_text(tmp_path, "a")
-
-    def fail() -> None:
-        with staged(tmp_path) as folder:
-            (folder / "file").write_text("half")
-            raise error
-
-    with pytest.raises(error):
-        fail()
-    assert [entry.name for entry in tmp_path.iterdir()] == ["1"]
-
-
-def test_staged_is_hidden(tmp_path: Path) -> None:
-    """A folder in the making is no version, and others may read what is published from it."""
-    with staged(tmp_path) as folder:
-        assert folder.name.startswith(".")
-        usual = tmp_path / "usual"
-        usual.mkdir()
-        assert folder.stat().st_mode == usual.stat().st_mode
-
-
-def test_discard_of_nothing(tmp_path: Path) -> None:
-    """Discarding a folder that is gone does nothing."""
-    discard(tmp_path / "absent")
-
-
 def test_check_writable_changes_nothing(tmp_path: Path) -> None:
     """A folder that can be made passes, and is not made."""
     check_writable(tmp_path / "a" / "b")
@@ -107,20 +77,7 @@ def test_file_in_the_way(tmp_path: Path, below: str) -> None:
         check_writable(tmp_path / "file" / below)
 
 
-@contextmanager
-def without_privileges() -> Iterator[None]:
-    """Root may write everywhere: for this block it is nobody."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.setresuid(NOBODY, NOBODY, 0)
-    try:
-        yield
-    finally:
-        os.setresuid(0, 0, 0)
-
-
-def test_no_permission() -> None:
+def test_no_permission(without_privileges: Callable[[], AbstractContextManager[None]]) -> None:
     """A folder without permission to write is named before anything is trained."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)

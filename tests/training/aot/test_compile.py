@@ -2,20 +2,24 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from flatdense_artifact import read_library
-from flatdense_training.aot.graph import Function
+from flatdense_artifact import check_library, read_library
+from flatdense_artifact.digest import digest
 from flatdense_training.aot.job import powers_of_two
-from flatdense_training.aot.wrapper import write_source
 
 pytestmark = pytest.mark.xdist_group("aot")
 
 COMMAND = Path(sys.executable).with_name("flatdense-compile")
+
+SMALL = ("--max-batch-rows", "2", "--hidden", "24", "--classes", "3")
 
 
 def run(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -41,6 +45,9 @@ def test_the_ladder_is_powers_of_two_and_its_top(top: int, sizes: tuple[int, ...
 
 def test_the_source_opens_each_function_by_type_and_rows() -> None:
     """Every compiled function is included and can be opened; weights are set by name."""
+    from flatdense_training.aot.graph import Function  # noqa: PLC0415 -- takes seconds
+    from flatdense_training.aot.wrapper import write_source  # noqa: PLC0415 -- takes seconds
+
     source = write_source([Function("uint8", 1), Function("float32", 64)])
     for said in (
         '#include "uint8_1.h"',
@@ -60,46 +67,63 @@ def test_without_a_compiler_the_command_says_what_to_install(tmp_path: Path) -> 
     assert "Traceback" not in done.stderr
 
 
-def test_a_compiler_that_fails_is_quoted_and_leaves_nothing(tmp_path: Path) -> None:
+def test_without_tensorflow_the_command_says_what_to_install(tmp_path: Path) -> None:
+    """No TensorFlow, or one without its compiler: status 1 and a sentence."""
+    code = (
+        "import sys; sys.modules['tensorflow'] = None;"
+        "from flatdense_training.compile_cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--cache-dir", tmp_path],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 1
+    assert "does not compile ahead of time" in done.stderr
+    assert "Install the release that constraints.txt names" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_compiler_that_fails_is_quoted_and_leaves_nothing(
+    tmp_path: Path, broken_compiler: Path
+) -> None:
     """What the compiler said reaches the user, and no half a library stays behind."""
-    broken = tmp_path / "bin" / "c++"
-    broken.parent.mkdir()
-    broken.write_text("#!/bin/sh\necho 'no space left' >&2\nexit 7\n")
-    broken.chmod(0o755)
     cache = tmp_path / "cache"
     options = ("--cache-dir", str(cache), "--max-batch-rows", "1", "--hidden", "8")
-    done = run(*options, PATH=f"{broken.parent}:{os.defpath}")
+    done = run(*options, PATH=f"{broken_compiler}:{os.defpath}")
     assert done.returncode == 1
     assert "status 7" in done.stderr
     assert "no space left" in done.stderr
-    assert list((cache / "aot").iterdir()) == []
+    assert [path for path in cache.rglob("*") if path.parent != cache] == []
 
 
-def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
-    """Ctrl-C while a compiler runs: status 130, a sentence, and no half a library."""
-    started, held = tmp_path / "started", tmp_path / "held"
-    os.mkfifo(started)
-    os.mkfifo(held)
-    compiler = tmp_path / "bin" / "c++"
-    compiler.parent.mkdir()
-    compiler.write_text(f"#!/bin/sh\necho > {started}\nread line < {held}\n")
-    compiler.chmod(0o755)
+@pytest.mark.parametrize("send", [os.killpg, os.kill])
+def test_ctrl_c_leaves_nothing(
+    tmp_path: Path, held_compiler: Path, send: Callable[[int, int], None]
+) -> None:
+    """Ctrl-C while a compiler runs, or the signal to the command alone: 130, and nothing is left.
+
+    Neither half a library, nor the compiler, nor what the compiler started.
+    """
     cache = tmp_path / "cache"
     with subprocess.Popen(
         [COMMAND, "--cache-dir", cache, "--max-batch-rows", "1", "--hidden", "8"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PATH": f"{compiler.parent}:{os.defpath}"},  # noqa: TID251
+        env={**os.environ, "PATH": f"{held_compiler}:{os.defpath}"},  # noqa: TID251
         start_new_session=True,
     ) as process:
-        started.read_text()
-        os.killpg(process.pid, signal.SIGINT)
+        (held_compiler / "started").read_text()
+        send(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert "Interrupted" in said
-    assert "Traceback" not in said
-    assert list((cache / "aot").iterdir()) == []
+    assert said == f"\nInterrupted. No unfinished library is left in {cache}.\n"
+    assert [path for path in cache.rglob("*") if path.parent != cache] == []
+    with pytest.raises(OSError, match="No such device"):  # nobody reads: the child is gone too
+        os.open(held_compiler / "held", os.O_WRONLY | os.O_NONBLOCK)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, compiled: Path) -> None:
@@ -120,14 +144,82 @@ def test_the_description_says_what_was_compiled(compiled: Path) -> None:
     assert set(json.loads((compiled / "library.json").read_text())["files"]) == set(library.files)
 
 
-def test_another_architecture_needs_no_new_runtime(compiled: Path, tmp_path: Path) -> None:
-    """A library of other widths is compiled, tried, and found up to date the second time."""
-    runtime = compiled.parents[1] / "aot-runtime"
-    (tmp_path / "aot-runtime").symlink_to(runtime)
-    options = ("--cache-dir", str(tmp_path), "--max-batch-rows", "2", "--hidden", "24")
-    first, second = run(*options, "--classes", "3"), run(*options, "--classes", "3")
-    assert first.returncode == 0, first.stderr
-    assert "tried and right" in first.stdout
-    assert "up to date" in second.stdout
-    (folder,) = (tmp_path / "aot").iterdir()
+@pytest.fixture(scope="module")
+def small_cache(compiled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with the runtime of the user's, and the library of a small architecture."""
+    cache = tmp_path_factory.mktemp("small")
+    (cache / "aot-runtime").symlink_to(compiled.parents[1] / "aot-runtime")
+    done = run("--cache-dir", str(cache), *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert "tried and right" in done.stdout
+    return cache
+
+
+def files(folder: Path) -> dict[str, str]:
+    """The sha256 of each file of a folder."""
+    return {
+        str(path.relative_to(folder)): digest(path) for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_another_architecture_needs_no_new_runtime(small_cache: Path) -> None:
+    """A library of other widths has its own name, and is up to date the second time.
+
+    No compiler is wanted for that.
+    """
+    (folder,) = (small_cache / "aot").iterdir()
     assert folder.name.startswith("784-24-3_rows-2_")
+    done = run("--cache-dir", str(small_cache), *SMALL, PATH=str(small_cache))
+    assert (done.returncode, done.stdout) == (0, f"{folder} is up to date\n")
+
+
+@pytest.mark.parametrize(
+    ("blocks", "what"),
+    [(8, "saved_model.pb"), (65, "uint8_1"), (150, "flatdense_aot.o"), (40_000, "{cache}: File")],
+)
+def test_a_full_disk(small_cache: Path, blocks: int, what: str) -> None:
+    """A file that cannot be written to its end: its name or folder, the reason, and no harm done.
+
+    The shell's limit is in blocks of 512 bytes. The graphs, XLA's objects, the compiler's and the
+    copy of TensorFlow's library fail in turn. The library that was there stays.
+    """
+    before = files(small_cache / "aot")
+    limited = ("sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh")
+    done = subprocess.run(
+        [*limited, COMMAND, "--force", "--cache-dir", small_cache, *SMALL],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 1
+    assert what.format(cache=small_cache) in done.stderr
+    assert re.search("File too large|File size limit exceeded", done.stderr)
+    assert str(small_cache) in done.stderr
+    assert "--engine jit" in done.stderr or "--cache-dir" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert files(small_cache / "aot") == before
+
+
+def test_two_at_once(small_cache: Path) -> None:
+    """Two that compile the same library at once both succeed, and one whole library stays."""
+    (folder,) = (small_cache / "aot").iterdir()
+    with ThreadPoolExecutor(2) as pool:
+        both = [
+            pool.submit(run, "--cache-dir", str(small_cache), *SMALL, "--force") for _ in range(2)
+        ]
+        for done in both:
+            assert done.result().returncode == 0, done.result().stderr
+    assert list((small_cache / "aot").iterdir()) == [folder]
+    library = read_library(folder)
+    check_library(folder, library, library.shape)
+
+
+def test_a_damaged_library_is_compiled_again(small_cache: Path) -> None:
+    """A library that cannot be read is not up to date, and a whole one takes its place."""
+    (folder,) = (small_cache / "aot").iterdir()
+    (folder / "library.json").write_text("{")
+    done = run("--cache-dir", str(small_cache), *SMALL)
+    assert done.returncode == 0, done.stderr
+    library = read_library(folder)
+    check_library(folder, library, library.shape)

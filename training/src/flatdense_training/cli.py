@@ -1,6 +1,5 @@
 """The command `flatdense-train`."""
 
-import math
 import sys
 from pathlib import Path
 
@@ -9,29 +8,12 @@ from rich.console import Console
 
 from flatdense_training.datasets import DATASETS, MNIST
 from flatdense_training.ending import carry_out
-from flatdense_training.order import Order
+from flatdense_training.options import CONTEXT_SETTINGS, finite, folder_option, option
+from flatdense_training.order import CompileChoice, Order
 from flatdense_training.recipe import Recipe
 
 LARGEST_SEED = 2**32 - 1
 LARGEST_HIDDEN = 2**16
-
-
-def finite(
-    _context: click.Context, parameter: click.Parameter, value: float | None
-) -> float | None:
-    """Refuses NaN and infinity, which float ranges let through."""
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"{value} is not a finite number.", param=parameter)
-    return value
-
-
-def at_home(_context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
-    """Expands `~`, which a shell does not do in the value of a variable."""
-    try:
-        return value and value.expanduser()
-    except RuntimeError as error:
-        message = f"{value} cannot be found: {error} Give the folder in full."
-        raise click.BadParameter(message, param=parameter) from error
 
 
 def by_dataset(what: str) -> str:
@@ -40,96 +22,78 @@ def by_dataset(what: str) -> str:
 
 
 @click.command(
-    context_settings={
-        "auto_envvar_prefix": "FLATDENSE",
-        "help_option_names": ["-h", "--help"],
-        "max_content_width": 100,
-    },
+    context_settings=CONTEXT_SETTINGS,
     epilog="Without --data-dir the data is read from the cache, or else downloaded into it.",
 )
-@click.option(
+@option(
     "--dataset",
     "dataset_name",
     type=click.Choice(list(DATASETS)),
     default=MNIST.name,
     envvar="FLATDENSE_DATASET",
-    show_envvar=True,
-    show_default=True,
     help="What to train on; `digits` are embedded in scikit-learn: no folder, no network.",
 )
-@click.option(
+@folder_option(
     "--data-dir",
-    type=click.Path(path_type=Path),
-    callback=at_home,
-    show_envvar=True,
     help="Folder with the original IDX files, gzipped or not, or the Keras archive <dataset>.npz; "
     "or such an archive itself.",
 )
-@click.option(
+@folder_option(
     "--cache-dir",
-    type=click.Path(path_type=Path),
-    callback=at_home,
     default=Path("~/.cache/flatdense"),
-    show_envvar=True,
-    show_default=True,
-    help="Where downloads are kept, in one folder for each dataset.",
+    help="Where downloads are kept, in one folder for each dataset, and compiled libraries.",
 )
-@click.option(
+@folder_option(
     "--model-dir",
-    type=click.Path(path_type=Path),
-    callback=at_home,
     default=Path("exported_model"),
-    show_envvar=True,
-    show_default=True,
     help="Where the model is exported to, as the next free version.",
 )
-@click.option(
+@option(
     "--hidden",
     type=click.IntRange(1, LARGEST_HIDDEN),
     default=256,
-    show_envvar=True,
-    show_default=True,
     help="Width of the hidden layer.",
 )
-@click.option(
+@option(
     "--epochs",
     type=click.IntRange(1),
-    show_envvar=True,
     show_default=by_dataset("epochs"),
     help="Passes over the training images.",
 )
-@click.option(
+@option(
     "--batch-rows",
     type=click.IntRange(1),
     default=128,
-    show_envvar=True,
-    show_default=True,
     help="Images in one training step.",
 )
-@click.option(
+@option(
     "--learning-rate",
     type=click.FloatRange(0, min_open=True),
     callback=finite,
     default=0.005,
-    show_envvar=True,
-    show_default=True,
     help="Of the first step; it falls to 0 along a half cosine.",
 )
-@click.option(
+@option(
     "--seed",
     type=click.IntRange(0, LARGEST_SEED),
     default=0,
-    show_envvar=True,
-    show_default=True,
     help="The same seed gives the same model on the same machine.",
 )
-@click.option(
+@option(
     "--min-accuracy",
     type=click.FloatRange(0, 1),
     callback=finite,
-    show_envvar=True,
     show_default=by_dataset("min_accuracy"),
     help="Fraction of the test images that must be right, or nothing is exported.",
+)
+@option(
+    "--compile",
+    "compile_choice",
+    type=click.Choice(["auto", "yes", "no"]),
+    default="auto",
+    envvar="FLATDENSE_COMPILE",
+    help="Compile the network after the export, to be served without TensorFlow. "
+    "auto: where there is a C++ compiler.",
 )
 @click.version_option(package_name="flatdense-training")
 def main(  # noqa: PLR0913  # one parameter for each option
@@ -144,11 +108,13 @@ def main(  # noqa: PLR0913  # one parameter for each option
     learning_rate: float,
     seed: int,
     min_accuracy: float | None,
+    compile_choice: CompileChoice,
 ) -> None:
     """Trains the classifier and exports it for flatdense-server.
 
     A network of 28x28 pixels, one hidden layer and ten classes is trained, judged on the test
-    images, and exported as a SavedModel.
+    images, and exported as a SavedModel. Then the network is compiled ahead of time, unless that
+    was done before.
     """
     dataset = DATASETS[dataset_name]
     order = Order(
@@ -164,14 +130,27 @@ def main(  # noqa: PLR0913  # one parameter for each option
             seed=seed,
         ),
         min_accuracy=dataset.min_accuracy if min_accuracy is None else min_accuracy,
+        compile=compile_choice,
     )
 
     def work() -> None:
         # Here and not above: these take seconds to import, which --help and usage errors need not
         # wait for.
+        from flatdense_training.library import compile_library  # noqa: PLC0415
+        from flatdense_training.screen import Screen  # noqa: PLC0415
         from flatdense_training.workflow import follow  # noqa: PLC0415
 
-        follow(order, Console(highlight=False))
+        screen = Screen(Console(highlight=False))
+        version = follow(order, screen)
+        if order.compile == "no":
+            return
+        # An ending of its own: whatever comes now, the version is exported.
+        status = carry_out(
+            lambda: compile_library(order, version, screen),
+            undone=f"{version} is exported; only its compiled library is missing.",
+            left=f"{version} is exported. No unfinished library is left in {order.cache_dir}.",
+        )
+        sys.exit(status)
 
     left = f"No unfinished export is left in {order.model_dir}."
     sys.exit(carry_out(work, undone="The model was not exported.", left=left))

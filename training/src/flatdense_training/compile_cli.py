@@ -1,58 +1,44 @@
 """The command `flatdense-compile`."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 from flatdense_artifact import NetworkShape
 from rich.console import Console
 
-from flatdense_training.aot.job import CompileOrder, follow
+from flatdense_training.aot.job import MAX_BATCH_ROWS, CompileOrder, follow
+from flatdense_training.aot.screen import CompileScreen
 from flatdense_training.aot.target import TargetName
 from flatdense_training.ending import carry_out
+from flatdense_training.options import CONTEXT_SETTINGS, folder_option, option
 from flatdense_training.pixels import SIDE
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 MAX_ROWS = 1 << 14
 MAX_UNITS = 1 << 16
 
 
-def option(name: str, kind: Any, default: Any, text: str) -> Callable[[F], F]:  # noqa: ANN401 -- click's types
-    """One option with its variable and default in the help."""
-    return click.option(
-        name, type=kind, default=default, help=text, show_default=True, show_envvar=True
-    )
-
-
-@click.command(
-    context_settings={
-        "auto_envvar_prefix": "FLATDENSE",
-        "help_option_names": ["-h", "--help"],
-        "max_content_width": 100,
-    }
+@click.command(context_settings=CONTEXT_SETTINGS)
+@option(
+    "--hidden", type=click.IntRange(1, MAX_UNITS), default=256, help="Width of the hidden layer."
 )
-@option("--hidden", click.IntRange(1, MAX_UNITS), 256, "Width of the hidden layer.")
-@option("--classes", click.IntRange(1, 1000), 10, "Number of classes.")
+@option("--classes", type=click.IntRange(1, 1000), default=10, help="Number of classes.")
 @option(
     "--max-batch-rows",
-    click.IntRange(1, MAX_ROWS),
-    1024,
-    "Biggest batch; the powers of two below it are compiled too.",
+    type=click.IntRange(1, MAX_ROWS),
+    default=MAX_BATCH_ROWS,
+    help="Biggest batch; the powers of two below it are compiled too.",
 )
 @option(
     "--target",
-    click.Choice(["portable", "native"]),
-    "portable",
-    "portable: any x86-64 with AVX2 and FMA, any 64-bit ARM; native: this processor alone.",
+    type=click.Choice(["portable", "native"]),
+    default="portable",
+    help="portable: any x86-64 with AVX2 and FMA, any 64-bit ARM; native: this processor alone.",
 )
-@option(
+@folder_option(
     "--cache-dir",
-    click.Path(path_type=Path),
-    Path("~/.cache/flatdense"),
-    "Where libraries are kept; the server looks there.",
+    default=Path("~/.cache/flatdense"),
+    help="Where libraries are kept; the server looks there.",
 )
 @click.option("--force", is_flag=True, help="Compile even where the library is there.")
 @click.version_option(package_name="flatdense-training")
@@ -74,12 +60,12 @@ def main(
         shape=NetworkShape(pixels=SIDE * SIDE, hidden=hidden, classes=classes),
         max_batch_rows=max_batch_rows,
         target_name=target,
-        cache_dir=cache_dir.expanduser(),
+        cache_dir=cache_dir,
         force=force,
     )
 
     def work() -> None:
-        follow(order, Console(highlight=False))
+        follow(order, CompileScreen(Console(highlight=False)))
 
     undone, left = "Nothing was compiled.", f"No unfinished library is left in {cache_dir}."
     sys.exit(carry_out(work, undone=undone, left=left))

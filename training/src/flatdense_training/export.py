@@ -16,8 +16,9 @@ from flatdense_artifact import (
 from msgspec.structs import replace
 
 from flatdense_training.errors import ExportFailed
-from flatdense_training.publish import publish, staged
+from flatdense_training.publish import publish
 from flatdense_training.signatures import write_saved_model
+from flatdense_training.staging import staged
 from flatdense_training.verify import verify_answers
 
 

@@ -1,22 +1,13 @@
-"""How a version appears: written aside, flushed to the disk, renamed.
-
-Readers see all of it or nothing.
-"""
+"""How a staged version is published: flushed to the disk, and renamed to the next number."""
 
 import contextlib
-import errno
 import os
-import secrets
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from flatdense_artifact import next_version, version_folder
 
 from flatdense_training.errors import ExportFailed
-
-TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR})
-"""What a rename says where its target exists."""
+from flatdense_training.staging import rename_if_free
 
 
 def check_writable(model_dir: Path) -> None:
@@ -39,32 +30,6 @@ def check_writable(model_dir: Path) -> None:
         )
 
 
-@contextlib.contextmanager
-def staged(model_dir: Path) -> Iterator[Path]:
-    """A new, hidden folder in `model_dir`, which is made where it is missing.
-
-    The staged folder is gone when the context ends, however it ends, unless `publish` renamed it.
-    Raises OSError.
-    """
-    folder = model_dir / f".export-{secrets.token_hex(4)}"
-    try:
-        folder.mkdir(parents=True)
-        yield folder
-    finally:
-        discard(folder)
-
-
-def discard(folder: Path) -> None:
-    """Removes a folder. Ctrl-C cannot stop it half-way."""
-    while folder.exists():
-        try:
-            shutil.rmtree(folder)
-        except KeyboardInterrupt:
-            continue  # pressed twice: the first one still stands
-        except OSError:
-            return  # hidden, and no version: nobody reads it
-
-
 def publish(folder: Path, model_dir: Path) -> int:
     """Renames a staged folder to the next free version, and gives its number.
 
@@ -83,15 +48,9 @@ def publish(folder: Path, model_dir: Path) -> int:
 def rename_to_free(folder: Path, model_dir: Path) -> int:
     """Renames `folder` to the first version, from the next one on, that nothing is called by."""
     version = next_version(model_dir)
-    while True:
-        try:
-            folder.rename(version_folder(model_dir, version))
-        except OSError as error:
-            if error.errno not in TAKEN:
-                raise
-            version += 1
-        else:
-            return version
+    while not rename_if_free(folder, version_folder(model_dir, version)):
+        version += 1
+    return version
 
 
 def flush(path: Path) -> None:

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from rich.console import Console
-
 from flatdense_training.download_bars import download_bars
+from flatdense_training.library import check_compilable
 from flatdense_training.order import Order
 from flatdense_training.publish import check_writable
 from flatdense_training.quiet import quieten_tensorflow
@@ -13,15 +12,16 @@ from flatdense_training.sources import find_source
 from flatdense_training.split import split
 
 
-def follow(order: Order, console: Console) -> Path:
+def follow(order: Order, screen: Screen) -> Path:
     """Carries out an order, and gives the folder of the version that it exported.
 
     Raises TrainingError. Quietens and seeds the libraries of the whole process.
     """
-    screen = Screen(console)
     check_writable(order.model_dir)
+    if order.compile == "yes":
+        check_compilable()
     screen.chapter("Data")
-    with download_bars(console) as progress:
+    with download_bars(screen.console) as progress:
         source = find_source(
             order.dataset, data_dir=order.data_dir, cache_dir=order.cache_dir, progress=progress
         )

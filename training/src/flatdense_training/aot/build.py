@@ -5,8 +5,7 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Protocol
 import tensorflow as tf
 from flatdense_artifact import (
     CompiledLibrary,
+    LibraryUnusable,
     NetworkShape,
     Target,
     libraries_folder,
@@ -26,9 +26,10 @@ from flatdense_artifact.library import FRAMEWORK_NAME, LIBRARY_NAME
 
 from flatdense_training.aot.graph import compile_functions, functions
 from flatdense_training.aot.runtime import compile_flags, compile_runtime
-from flatdense_training.aot.toolchain import run_tool
+from flatdense_training.aot.toolchain import Toolchain
 from flatdense_training.aot.wrapper import write_source
 from flatdense_training.errors import CompileFailed
+from flatdense_training.staging import rename_if_free, staged
 
 TENSORFLOW = Path(tf.__file__).parent
 
@@ -48,12 +49,11 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commission:
-    """What is to be compiled, and with what."""
+    """What is to be compiled."""
 
     shape: NetworkShape
     ladder_rows: tuple[int, ...]
     target: Target
-    compiler: Path
     cache_dir: Path
 
     @property
@@ -75,52 +75,63 @@ class Commission:
 
 def find_built(commission: Commission) -> Path | None:
     """The library's folder where it was compiled before and is whole."""
-    folder = commission.folder
-    if not folder.exists():
+    folder, wanted = commission.folder, commission.library
+    try:
+        library = read_library(folder)
+        whole = all(digest(folder / name) == sha256 for name, sha256 in library.files.items())
+    except (LibraryUnusable, OSError):  # it is not there, or it is damaged and will be replaced
         return None
-    library = read_library(folder)
-    wanted = commission.library
-    whole = all(
-        (folder / name).exists() and digest(folder / name) == sha256
-        for name, sha256 in library.files.items()
-    )
     return folder if whole and library.ladder_rows == wanted.ladder_rows else None
 
 
-def build(commission: Commission, progress: Progress) -> Path:
+def build(commission: Commission, compiler: Path, progress: Progress) -> Path:
     """Compiles, links and tries a library, and gives its folder; one that was there is replaced.
 
     It appears by one rename. Raises CompileFailed or OSError; nothing is left behind then, nor
     after Ctrl-C, but the runtime's finished object files.
     """
-    with staged(libraries_folder(commission.cache_dir)) as folder:
-        work = folder / "work"
+    with (
+        staged(libraries_folder(commission.cache_dir)) as folder,
+        # XLA is one busy thread and the runtime's longest file another. This one waits, and Ctrl-C
+        # comes to it: within TensorFlow the exception could be lost.
+        ThreadPoolExecutor(2) as pool,
+        Toolchain(compiler) as toolchain,  # left first, so that the threads end
+    ):
+        work, finished = folder / "work", folder / "finished"
         work.mkdir()
-        # XLA is one busy thread and the runtime's longest file another.
-        with ThreadPoolExecutor(1) as pool:
-            runtime = pool.submit(
-                compile_runtime,
-                TENSORFLOW,
-                commission.compiler,
-                commission.target,
-                runtime_folder(commission),
-                progress.runtime_done,
-            )
-            compile_functions(
-                commission.ladder_rows,
-                commission.shape,
-                commission.target,
-                work,
-                progress.function_done,
-            )
-            objects = runtime.result()
-        link(commission, work, objects, folder)
+        finished.mkdir()
+
+        def function_done() -> None:
+            progress.function_done()
+            toolchain.check()
+
+        graphs = pool.submit(
+            compile_functions,
+            commission.ladder_rows,
+            commission.shape,
+            commission.target,
+            work,
+            function_done,
+        )
+        runtime = pool.submit(
+            compile_runtime,
+            TENSORFLOW,
+            toolchain,
+            commission.target,
+            runtime_folder(commission),
+            progress.runtime_done,
+        )
+        for part in as_completed((graphs, runtime)):
+            part.result()  # where one failed there is no use in the other
+        objects = runtime.result()
+        pool.submit(link, commission, toolchain, work, objects, finished).result()
         progress.library_done()
-        shutil.rmtree(work)
-        describe(commission, folder)
-        try_out(folder)
+        describe(commission, finished)
+        try_out(finished)
         progress.library_done()
-        return publish(folder, commission.folder)
+        # On the other thread, where Ctrl-C does not come between its renames.
+        pool.submit(publish, finished, commission.folder, folder / "replaced").result()
+    return commission.folder
 
 
 def runtime_folder(commission: Commission) -> Path:
@@ -129,19 +140,19 @@ def runtime_folder(commission: Commission) -> Path:
     return commission.cache_dir / "aot-runtime" / name
 
 
-def link(commission: Commission, work: Path, runtime: list[Path], folder: Path) -> None:
+def link(
+    commission: Commission, toolchain: Toolchain, work: Path, runtime: list[Path], folder: Path
+) -> None:
     """Writes the library and the one file of TensorFlow that it needs into `folder`."""
-    compiler, target = commission.compiler, commission.target
     source = work / "flatdense_aot.cc"
     source.write_text(write_source(functions(commission.ladder_rows)))
     header = files("flatdense_artifact") / "flatdense_aot.h"
     (work / "flatdense_aot.h").write_text(header.read_text())
-    flags = [*compile_flags(TENSORFLOW, target), f"-I{work}"]
-    run_tool([compiler, *flags, "-c", source, "-o", source.with_suffix(".o")])
+    flags = [*compile_flags(TENSORFLOW, commission.target), f"-I{work}"]
+    toolchain.run([*flags, "-c", source], source.with_suffix(".o"))
     shutil.copyfile(TENSORFLOW / FRAMEWORK_NAME, folder / FRAMEWORK_NAME)
-    run_tool(
+    toolchain.run(
         [
-            compiler,
             "-shared",
             "-s",
             "-Wl,--gc-sections",
@@ -149,9 +160,8 @@ def link(commission: Commission, work: Path, runtime: list[Path], folder: Path) 
             *sorted(work.glob("*.o")),
             *runtime,
             folder / FRAMEWORK_NAME,
-            "-o",
-            folder / LIBRARY_NAME,
-        ]
+        ],
+        folder / LIBRARY_NAME,
     )
 
 
@@ -189,22 +199,9 @@ def try_out(folder: Path) -> None:
         )
 
 
-@contextlib.contextmanager
-def staged(parent: Path) -> Iterator[Path]:
-    """A new hidden folder in `parent`, gone when the context ends unless it was renamed."""
-    folder = parent / f".build-{secrets.token_hex(4)}"
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def publish(folder: Path, final: Path) -> Path:
-    """Renames a finished library to its name; one that was there moves aside and goes."""
-    replaced = final.with_name(f".replaced-{secrets.token_hex(4)}")
-    with contextlib.suppress(FileNotFoundError):
-        final.rename(replaced)
-    folder.rename(final)
-    shutil.rmtree(replaced, ignore_errors=True)
-    return final
+def publish(finished: Path, name: Path, aside: Path) -> None:
+    """Renames a finished library to its name; what was there moves into `aside`, a new folder."""
+    aside.mkdir()
+    while not rename_if_free(finished, name):
+        with contextlib.suppress(FileNotFoundError):  # where another run moved it aside
+            name.rename(aside / secrets.token_hex(4))

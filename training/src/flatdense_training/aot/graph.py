@@ -19,6 +19,9 @@ from flatdense_training.errors import CompileFailed
 
 DTYPES = {"uint8": tf.uint8, "float32": tf.float32}
 
+REFUSALS = (ImportError, IndexError, RuntimeError, ValueError)
+"""What XLA raises: it is missing; a file grew too large; a disk is full and the rest; bad input."""
+
 
 @dataclass(frozen=True, slots=True)
 class Function:
@@ -47,13 +50,19 @@ def compile_functions(
 ) -> None:
     """Writes `<function>.h` and `<function>*.o` into `folder`; calls `step` after each function.
 
-    Raises CompileFailed where XLA refuses.
+    Raises CompileFailed where XLA refuses or cannot write.
     """
     wanted = functions(ladder_rows)
     with tempfile.TemporaryDirectory(dir=folder) as saved:
         signatures = {function.name: make_graph(function, shape) for function in wanted}
-        tf.saved_model.save(tf.Module(), saved, signatures=signatures)
-        graphs = saved_model_utils.get_meta_graph_def(saved, "serve")
+        try:
+            tf.saved_model.save(tf.Module(), saved, signatures=signatures)
+            graphs = saved_model_utils.get_meta_graph_def(saved, "serve")
+        except tf.errors.OpError as error:
+            raise CompileFailed(
+                f"The graphs could not be written: {error.message}. "
+                "Put that right and compile again, or serve with --engine jit."
+            ) from error
         for function in wanted:
             try:
                 saved_model_aot_compile.aot_compile_cpu_meta_graph_def(
@@ -67,8 +76,11 @@ def compile_functions(
                     variables_to_feed=(),
                     multithreading=False,
                 )
-            except (RuntimeError, ValueError, ImportError, tf.errors.OpError) as error:
-                raise CompileFailed(f"XLA could not compile {function.name}: {error}") from error
+            except (*REFUSALS, tf.errors.OpError) as error:
+                raise CompileFailed(
+                    f"XLA could not compile {function.name}: {error}. "
+                    "Put that right and compile again, or serve with --engine jit."
+                ) from error
             step()
 
 
@@ -77,13 +89,14 @@ def make_graph(function: Function, shape: NetworkShape) -> Any:  # noqa: ANN401 
     dtype = DTYPES[function.dtype]
 
     @tf.function(
+        autograph=False,  # there is no Python control flow in it
         input_signature=[
             tf.TensorSpec([function.rows, shape.pixels], dtype, name="images"),
             tf.TensorSpec([shape.pixels, shape.hidden], tf.float32, name="hidden_kernel"),
             tf.TensorSpec([shape.hidden], tf.float32, name="hidden_bias"),
             tf.TensorSpec([shape.hidden, shape.classes], tf.float32, name="output_kernel"),
             tf.TensorSpec([shape.classes], tf.float32, name="output_bias"),
-        ]
+        ],
     )  # type: ignore[untyped-decorator]
     def network(
         images: Any,  # noqa: ANN401 -- TensorFlow has no types

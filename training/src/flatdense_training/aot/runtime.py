@@ -1,14 +1,14 @@
 """The part of TensorFlow's XLA runtime that compiled functions call, from the wheel's sources."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from flatdense_artifact import Target
 
-from flatdense_training.aot.toolchain import run_tool
+from flatdense_training.aot.toolchain import Toolchain
 from flatdense_training.errors import CompileFailed
+from flatdense_training.staging import rename_if_free, staged
 
 SOURCES: Final = (
     "xla/backends/cpu/runtime/dot_lib_f32.cc",  # it takes ten times as long as the rest
@@ -43,35 +43,36 @@ def compile_flags(tensorflow: Path, target: Target) -> list[str]:
 
 def compile_runtime(
     tensorflow: Path,
-    compiler: Path,
+    toolchain: Toolchain,
     target: Target,
     folder: Path,
     step: Callable[[], None],
 ) -> list[Path]:
     """Compiles the runtime once for a TensorFlow and a target, and gives its object files.
 
-    `folder` is kept: where it exists the work was done before. `step` is called for each file.
-    Raises CompileFailed.
+    `folder` appears whole and is kept: where it exists the work was done before. `step` is called
+    for each file. Raises CompileFailed or OSError.
     """
-    objects = [folder / Path(source).with_suffix(".o").name for source in SOURCES]
+    objects = [folder / object_name(source) for source in SOURCES]
     if folder.exists():
         for _ in SOURCES:
             step()
         return objects
-    aside = folder.with_name(f".{folder.name}")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
     flags = compile_flags(tensorflow, target)
-
-    for source in SOURCES:
-        path = tensorflow / "xla_aot_runtime_src" / source
-        if not path.exists():
-            raise CompileFailed(
-                f"{path} is missing: this TensorFlow does not carry XLA's runtime sources. "
-                "Install the release that constraints.txt names."
-            )
-        target_file = aside / Path(source).with_suffix(".o").name
-        run_tool([compiler, *flags, "-c", path, "-o", target_file])
-        step()
-    aside.rename(folder)
+    with staged(folder.parent) as aside:
+        for source in SOURCES:
+            path = tensorflow / "xla_aot_runtime_src" / source
+            if not path.exists():
+                raise CompileFailed(
+                    f"{path} is missing: this TensorFlow does not carry XLA's runtime sources. "
+                    "Install the release that constraints.txt names."
+                )
+            toolchain.run([*flags, "-c", path], aside / object_name(source))
+            step()
+        rename_if_free(aside, folder)  # where another run was first, its files are as good
     return objects
+
+
+def object_name(source: str) -> str:
+    """What the object file of a source is called."""
+    return Path(source).with_suffix(".o").name

@@ -12,6 +12,7 @@ from flatdense_artifact.processor import (
     vector_features,
 )
 
+from flatdense_training.aot.toolchain import find_compiler
 from flatdense_training.errors import CompileFailed
 
 TargetName = Literal["portable", "native"]
@@ -20,10 +21,11 @@ TRIPLES = {"x86_64": "x86_64-pc-linux-gnu", "aarch64": "aarch64-unknown-linux-gn
 """Machine -> LLVM's name of it."""
 
 
-def choose_target(name: TargetName, compiler: Path) -> Target:
+def choose_target(name: TargetName) -> Target:
     """The portable baseline of this machine, or exactly this processor.
 
-    Raises CompileFailed on a machine that libraries are not compiled for.
+    Raises CompileFailed on a machine that libraries are not compiled for, and where the compiler is
+    wanted, to name this processor, and there is none.
     """
     if machine() not in BASELINES:
         raise CompileFailed(
@@ -32,7 +34,10 @@ def choose_target(name: TargetName, compiler: Path) -> Target:
         )
     cpu, features = BASELINES[machine()]
     if name == "native":
-        cpu, features = native_cpu(compiler), features | vector_features(processor_features())
+        cpu, features = (
+            native_cpu(find_compiler()),
+            features | vector_features(processor_features()),
+        )
     return Target(machine=machine(), cpu=cpu, features=sorted(features))
 
 

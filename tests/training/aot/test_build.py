@@ -1,0 +1,74 @@
+"""How a compiled library gets into the cache."""
+
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from flatdense_artifact import NetworkShape
+from flatdense_training.aot.job import CompileOrder, follow
+from flatdense_training.aot.screen import CompileScreen
+from flatdense_training.errors import CompileFailed
+from flatdense_training.staging import staged
+from rich.console import Console
+
+pytestmark = pytest.mark.xdist_group("aot")
+
+
+def test_a_library_takes_the_place_of_another(tmp_path: Path) -> None:
+    """Whatever has the name, a library or a file, makes way, and nothing of it stays."""
+    from flatdense_training.aot.build import publish  # noqa: PLC0415 -- takes seconds
+
+    name = tmp_path / "name"
+    name.touch()
+    for text in ("first", "second"):
+        with staged(tmp_path) as folder:
+            finished = folder / "finished"
+            finished.mkdir()
+            (finished / text).touch()
+            publish(finished, name, folder / "replaced")
+        assert [path.name for path in name.iterdir()] == [text]
+        assert list(tmp_path.iterdir()) == [name]
+
+
+def test_many_at_once(tmp_path: Path) -> None:
+    """Of many that publish one library at once none fails, and a whole one has the name."""
+    from flatdense_training.aot.build import publish  # noqa: PLC0415 -- takes seconds
+
+    writers = 8
+    barrier = threading.Barrier(writers)
+
+    def race(_writer: int) -> None:
+        with staged(tmp_path) as folder:
+            finished = folder / "finished"
+            finished.mkdir()
+            for file in "abc":
+                (finished / file).touch()
+            barrier.wait(timeout=60)
+            publish(finished, tmp_path / "name", folder / "replaced")
+
+    with ThreadPoolExecutor(writers) as pool:
+        list(pool.map(race, range(writers)))
+    assert [path.name for path in tmp_path.iterdir()] == ["name"]
+    assert sorted(path.name for path in (tmp_path / "name").iterdir()) == ["a", "b", "c"]
+
+
+def test_a_folder_without_permission_is_told(
+    without_privileges: Callable[[], AbstractContextManager[None]],
+) -> None:
+    """A cache that may not be written: its name and the reason, and what to do."""
+    import flatdense_training.aot.build  # noqa: F401, PLC0415 -- while we may read it
+
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        locked = Path(folder) / "locked"
+        locked.mkdir(mode=0o555)
+        order = CompileOrder(shape=NetworkShape(pixels=784, hidden=8, classes=10), cache_dir=locked)
+        with (
+            without_privileges(),
+            pytest.raises(CompileFailed, match=r"written to .*locked: Permission.*--cache-dir"),
+        ):
+            follow(order, CompileScreen(Console(quiet=True)))
