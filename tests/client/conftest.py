@@ -30,18 +30,26 @@ def _probabilities_of(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-class PixelServicer(ClassifierServicer):
-    """Answers from the pixels, and notes how many rows each message had."""
+def _check_selector(model: pb.ModelSelector, context: grpc.ServicerContext) -> None:
+    if model.version > 1:
+        context.abort(grpc.StatusCode.NOT_FOUND, "there is no version 2; there is 1")
+    if model.label not in {"", "stable"}:
+        told = f"there is no label {model.label!r}; there is 'stable'"
+        context.abort(grpc.StatusCode.NOT_FOUND, told)
 
-    def __init__(self, seen_rows: list[int]) -> None:
+
+class PixelServicer(ClassifierServicer):
+    """Answers from the pixels as version 1, labelled `stable`, and notes the rows of messages."""
+
+    def __init__(self, seen_rows: list[int], described: pb.GetModelResponse) -> None:
         self._seen_rows = seen_rows
+        self._described = described
 
     def Classify(  # noqa: N802  # gRPC's name
         self, request: pb.ClassifyRequest, context: grpc.ServicerContext
     ) -> pb.ClassifyResponse:
         """One unary call."""
-        if request.model.version > 1:
-            context.abort(grpc.StatusCode.NOT_FOUND, "there is no version 2; there is 1")
+        _check_selector(request.model, context)
         if request.data_type == pb.DATA_TYPE_UINT8:
             rows = np.frombuffer(request.images, np.uint8).astype(np.float32) / np.float32(255)
         else:
@@ -65,48 +73,9 @@ class PixelServicer(ClassifierServicer):
     def GetModel(  # noqa: N802  # gRPC's name
         self, request: pb.GetModelRequest, context: grpc.ServicerContext
     ) -> pb.GetModelResponse:
-        """A model of two layers."""
-        del request, context
-        response = pb.GetModelResponse(
-            name="mnist",
-            version=1,
-            available_versions=[1, 2],
-            parameters=203_530,
-            class_names=CLASS_NAMES,
-            layers=[
-                pb.Layer(name="flatten", kind="Flatten", output_shape=[784]),
-                pb.Layer(
-                    name="hidden",
-                    kind="Dense",
-                    activation="relu",
-                    output_shape=[256],
-                    parameters=200_960,
-                ),
-                pb.Layer(
-                    name="probabilities",
-                    kind="Dense",
-                    activation="softmax",
-                    output_shape=[10],
-                    parameters=2_570,
-                ),
-            ],
-            inputs=[pb.Tensor(name="images", data_type="FP32", shape=[-1, 784])],
-            outputs=[pb.Tensor(name="probabilities", data_type="FP32", shape=[-1, 10])],
-            training=pb.Training(
-                dataset="mnist",
-                seed=7,
-                epochs=5,
-                train_rows=54_000,
-                validation_rows=6_000,
-                test_rows=10_000,
-                metrics={"test_accuracy": 0.9812},
-            ),
-            serving=pb.Serving(
-                engine="jit", device="cpu", ladder_rows=[1, 2, 4, 8], max_request_rows=4096
-            ),
-        )
-        response.training.created_at.FromSeconds(1_750_000_000)
-        return response
+        """What the test set."""
+        _check_selector(request.model, context)
+        return self._described
 
 
 @pytest.fixture
@@ -137,9 +106,54 @@ def seen_rows() -> list[int]:
 
 
 @pytest.fixture
-def address(serve: Serve, seen_rows: list[int]) -> str:
+def described() -> pb.GetModelResponse:
+    """How the default server describes its model, of two layers; a test may change it."""
+    response = pb.GetModelResponse(
+        name="mnist",
+        version=1,
+        available_versions=[1, 2],
+        parameters=203_530,
+        class_names=CLASS_NAMES,
+        layers=[
+            pb.Layer(name="flatten", kind="Flatten", output_shape=[784]),
+            pb.Layer(
+                name="hidden",
+                kind="Dense",
+                activation="relu",
+                output_shape=[256],
+                parameters=200_960,
+            ),
+            pb.Layer(
+                name="probabilities",
+                kind="Dense",
+                activation="softmax",
+                output_shape=[10],
+                parameters=2_570,
+            ),
+        ],
+        inputs=[pb.Tensor(name="images", data_type="FP32", shape=[-1, 784])],
+        outputs=[pb.Tensor(name="probabilities", data_type="FP32", shape=[-1, 10])],
+        training=pb.Training(
+            dataset="mnist",
+            seed=7,
+            epochs=5,
+            train_rows=54_000,
+            validation_rows=6_000,
+            test_rows=10_000,
+            metrics={"test_accuracy": 0.9812},
+        ),
+        serving=pb.Serving(
+            engine="jit", device="cpu", ladder_rows=[1, 2, 4, 8], max_request_rows=4096
+        ),
+    )
+    response.training.created_at.FromSeconds(1_750_000_000)
+    return response
+
+
+@pytest.fixture
+def address(serve: Serve, seen_rows: list[int], described: pb.GetModelResponse) -> str:
     """The address of the default server."""
-    return serve(PixelServicer(seen_rows))
+    return serve(PixelServicer(seen_rows, described))
 
 
 @pytest.fixture

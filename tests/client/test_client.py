@@ -169,6 +169,82 @@ def test_a_version_can_be_chosen(address: str) -> None:
         client.classify(IMAGE)
 
 
+def test_a_label_can_be_chosen(address: str) -> None:
+    """The chosen label is sent, and one that nobody set is NotFound in the server's words."""
+    with Client(address, model_label="stable") as client:
+        assert client.classify(IMAGE).model_version == client.model().version == 1
+        assert next(client.classify_stream([IMAGE])).model_version == 1
+    told = "there is no label 'canary'; there is 'stable'"
+    with Client(address, model_label="canary") as client:
+        for call in (lambda: client.classify(IMAGE), client.model):
+            with pytest.raises(NotFound, match=told):
+                call()
+
+
+class Moves(ClassifierServicer):
+    """Answers the first message by version 1 and the others by version 2, as its label moves."""
+
+    def __init__(self) -> None:
+        self.labels: list[str] = []
+        self.described: list[pb.ModelSelector] = []
+        self.is_named = True
+
+    def Classify(  # noqa: N802  # gRPC's name
+        self, request: pb.ClassifyRequest, context: grpc.ServicerContext
+    ) -> pb.ClassifyResponse:
+        """One message."""
+        del context
+        self.labels.append(request.model.label)
+        return _one_row(min(len(self.labels), 2))
+
+    def ClassifyStream(  # noqa: N802  # gRPC's name
+        self, request_iterator: Iterator[pb.ClassifyRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.ClassifyResponse]:
+        """The same over one call."""
+        for request in request_iterator:
+            yield self.Classify(request, context)
+
+    def GetModel(  # noqa: N802  # gRPC's name
+        self, request: pb.GetModelRequest, context: grpc.ServicerContext
+    ) -> pb.GetModelResponse:
+        """Names that tell the version, if they are to be told."""
+        self.described.append(request.model)
+        if not self.is_named:
+            context.abort(grpc.StatusCode.NOT_FOUND, "no such version")
+        version = request.model.version
+        return pb.GetModelResponse(
+            version=version, class_names=[f"{version}.{i}" for i in range(10)]
+        )
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_a_label_may_move_within_a_call(serve: Serve, is_stream: bool) -> None:  # noqa: FBT001  # a column
+    """Each image is named by the version that answered it, whatever the label means by then."""
+    moves, images = Moves(), np.zeros((3, 784), np.uint8)
+    address = serve(moves)
+    with Client(address, model_label="stable", rows_per_message=1, messages_in_flight=1) as client:
+        answers = client.classify_stream([images]) if is_stream else [client.classify(images)]
+        (predictions,) = answers
+    assert moves.labels == ["stable"] * 3
+    assert predictions.model_versions.tolist() == [1, 2, 2]
+    assert predictions.labels == ("1.7", "2.7", "2.7")
+    assert sorted(selector.version for selector in moves.described) == [1, 2]
+    assert not any(selector.label for selector in moves.described)
+
+
+def test_predictions_do_not_change_their_names(serve: Serve) -> None:
+    """Names that are learned later are those of later predictions alone."""
+    moves = Moves()
+    with Client(serve(moves)) as client:
+        client.classify(IMAGE)
+        moves.is_named = False
+        before = client.classify(IMAGE)
+        moves.is_named = True
+        after = client.classify(IMAGE)
+    assert before.labels == ("7",)
+    assert after.labels == ("2.7",)
+
+
 def test_rich_errors_arrive(serve: Serve) -> None:
     """An error with details keeps them on its way through a real connection."""
 
@@ -323,6 +399,7 @@ def test_the_model_is_described(client: Client, class_names: tuple[str, ...]) ->
     assert model.test_accuracy == 0.9812
     assert [layer.activation for layer in model.layers] == [None, "relu", "softmax"]
     assert model.inputs[0].shape == (-1, 784)
+    assert model.training is not None
     assert model.training.created_at is not None
     assert model.training.created_at.isoformat() == "2025-06-15T15:06:40+00:00"
     assert model.serving.ladder_rows == (1, 2, 4, 8)

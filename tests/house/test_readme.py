@@ -49,6 +49,9 @@ class Checkout:
 @pytest.fixture(scope="module")
 def checkout(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """The README's first command, run in a folder of links, so that nothing is left behind."""
+    # Where something is to be installed, it would be from the folder of links.
+    if subprocess.run(["make", "--question", "setup"], cwd=repository, check=False).returncode:
+        pytest.fail("the environment is older than what pyproject.toml declares: run make setup")
     folder = tmp_path_factory.mktemp("checkout")
     for entry in repository.iterdir():
         (folder / entry.name).symlink_to(entry)

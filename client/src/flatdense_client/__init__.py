@@ -21,7 +21,7 @@ from flatdense_client._errors import (
     Violation,
 )
 from flatdense_client._images import load_image
-from flatdense_client._model import Layer, ModelInfo, Serving, Tensor, Training
+from flatdense_client._model import Layer, ModelInfo, Serving, Tensor, Training, VersionStatus
 from flatdense_client._predictions import Prediction, Predictions
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "Training",
     "Unauthenticated",
     "Unavailable",
+    "VersionStatus",
     "Violation",
     "load_image",
 ]

@@ -30,6 +30,7 @@ from flatdense_client._messages import Answer, cut, join, message_rows, read_ans
 from flatdense_client._model import ModelInfo, read_model
 from flatdense_client._pixels import check_images
 from flatdense_client._predictions import Predictions
+from flatdense_client._selector import select_model
 from flatdense_client._status import cut_off, error_of, read_refusal
 
 _SERVICE = "flatdense.v1.Classifier"
@@ -57,29 +58,31 @@ class Client:
         *,
         model_name: str = "",
         model_version: int | None = None,
+        model_label: str | None = None,
         timeout_s: float = 10.0,
         rows_per_message: int = 512,
         messages_in_flight: int = 4,
     ) -> None:
         """Prepares a client for `host:port`, or any gRPC target such as `dns:///host:port`.
 
-        - `model_name`, `model_version`: which model answers; left out, the one that the server
-          serves by default.
+        - `model_name`, and `model_version` or `model_label`: which model answers, and which version
+          of it; left out, the ones that the server serves by default. The server's operator sets
+          labels, such as `stable`, and may move one to another version at any time, even between
+          the messages of one call.
         - `timeout_s`: of each whole call unless the call brings its own; `math.inf` for no limit.
         - `rows_per_message`: into what pieces bigger arrays are cut; fewer where 4 MiB would not
           hold them.
         - `messages_in_flight`: how many pieces of one call travel at a time.
 
-        Raises InvalidInput: the address is none. Raises ValueError: a number is out of its range.
+        Raises InvalidInput: the address is none. Raises ValueError: a number is out of its range, a
+        version and a label are both given, or the label is no name.
         """
         if rows_per_message < 1 or messages_in_flight < 1:
             msg = "rows_per_message and messages_in_flight are at least 1"
             raise ValueError(msg)
         self._address = check_address(address)
         self._timeout_s = check_timeout_s(timeout_s)
-        self._model = ModelSelector(name=model_name)
-        if model_version is not None:
-            self._model.version = model_version
+        self._model = select_model(model_name, model_version, model_label)
         self._rows_per_message = rows_per_message
         self._messages_in_flight = messages_in_flight
         self._class_names: dict[int, tuple[str, ...]] = {}
@@ -219,15 +222,18 @@ class Client:
     def _names(
         self, answers: Sequence[Answer], deadline: Deadline
     ) -> Mapping[int, tuple[str, ...]]:
-        for version in {answer.version for answer in answers}:
+        versions = {answer.version for answer in answers}
+        for version in versions:
             if version in self._class_names:
                 continue
+            # By its number: a label may mean another version by now.
             selector = ModelSelector(name=self._model.name, version=version)
             # The version may have left after it answered, or be on another replica alone: the
             # answers stand without names.
             with suppress(NotFound):
                 self._get_model(selector, deadline)
-        return self._class_names
+        # A copy: what is learned later must not change predictions that were given.
+        return {version: self._class_names.get(version, ()) for version in versions}
 
     def _get_model(self, selector: ModelSelector, deadline: Deadline) -> ModelInfo:
         request = GetModelRequest(model=selector)

@@ -2,7 +2,7 @@
 
     FlatdenseError
     ├── InvalidInput       the images, a file or the address are wrong: the same will fail again
-    ├── NotFound           no such model or version
+    ├── NotFound           no such model, version or label
     ├── Overloaded         the server's queue is full: try again after `retry_after_s`
     ├── Unavailable        nothing answers there, or not yet: try again after `retry_after_s`
     ├── DeadlineExceeded   no answer within `timeout_s`
@@ -41,7 +41,7 @@ class InvalidInput(FlatdenseError):
 
 
 class NotFound(FlatdenseError):
-    """The server has no such model or version. The message names what it has."""
+    """The server has no such model, version or label. The message names what it has."""
 
 
 class Overloaded(FlatdenseError):

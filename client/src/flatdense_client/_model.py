@@ -62,6 +62,20 @@ class Serving:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VersionStatus:
+    """Where one version is on its way to being served."""
+
+    version: int
+    state: str
+    """`loading`, `ready`, `failed`, or `shadow`: compared with what is served, and answering
+    nobody."""
+    reason: str
+    """Why it failed. Empty in the other states."""
+    labels: tuple[str, ...]
+    """The labels that mean this version now, in alphabetical order."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelInfo:
     """One version of a model: its network, its training and how it is served."""
 
@@ -69,21 +83,26 @@ class ModelInfo:
     version: int
     available_versions: tuple[int, ...]
     """Every version that answers now, ascending."""
+    versions: tuple[VersionStatus, ...]
+    """Every version that the server loaded or tried to load, ascending."""
     layers: tuple[Layer, ...]
-    """In the order of the forward pass."""
+    """In the order of the forward pass; empty where the server does not know them."""
     parameters: int
     """The trainable parameters of all layers."""
     class_names: tuple[str, ...]
     """`Prediction.class_index` indexes them."""
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-    training: Training
+    training: Training | None
+    """None where the version does not say how it was trained."""
     serving: Serving
+    unchecked: tuple[str, ...]
+    """What the server could not check of this version, a sentence each."""
 
     @property
     def test_accuracy(self) -> float | None:
         """The fraction of the test images that it classifies right; None where unknown."""
-        return self.training.metrics.get("test_accuracy")
+        return self.training.metrics.get("test_accuracy") if self.training else None
 
 
 def read_model(response: classifier_pb2.GetModelResponse) -> ModelInfo:
@@ -92,6 +111,15 @@ def read_model(response: classifier_pb2.GetModelResponse) -> ModelInfo:
         name=response.name,
         version=response.version,
         available_versions=tuple(response.available_versions),
+        versions=tuple(
+            VersionStatus(
+                version=status.version,
+                state=status.state,
+                reason=status.reason,
+                labels=tuple(status.labels),
+            )
+            for status in response.versions
+        ),
         layers=tuple(
             Layer(
                 name=layer.name,
@@ -106,13 +134,14 @@ def read_model(response: classifier_pb2.GetModelResponse) -> ModelInfo:
         class_names=tuple(response.class_names),
         inputs=_read_tensors(response.inputs),
         outputs=_read_tensors(response.outputs),
-        training=_read_training(response.training),
+        training=_read_training(response.training) if response.HasField("training") else None,
         serving=Serving(
             engine=response.serving.engine,
             device=response.serving.device,
             ladder_rows=tuple(response.serving.ladder_rows),
             max_request_rows=response.serving.max_request_rows,
         ),
+        unchecked=tuple(response.unchecked),
     )
 
 

@@ -111,7 +111,7 @@ def cut_off(address: str) -> FlatdenseError:
 ERRORS: dict[StatusCode, Callable[[Refusal], FlatdenseError]] = {
     StatusCode.INVALID_ARGUMENT: _invalid_input,
     StatusCode.NOT_FOUND: lambda refusal: NotFound(
-        refusal.text or f"{refusal.address} has no such model or version"
+        refusal.text or f"{refusal.address} has no such model, version or label"
     ),
     StatusCode.RESOURCE_EXHAUSTED: _overloaded,
     StatusCode.UNAVAILABLE: _unavailable,

@@ -99,6 +99,18 @@ def test_the_table_of_many_images_ends_in_a_summary(address: str, tmp_path: Path
     assert sum(int(count[1]) for count in counts) == 50
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text here")
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
+def test_a_files_name_need_not_be_text(address: str, tmp_path: Path, form: list[str]) -> None:
+    """Bytes that are no UTF-8 in a file's name are replaced where the name is written."""
+    path = tmp_path / "\udcff.png"
+    path.write_bytes(SEVEN.read_bytes())
+    done = _flatdense(address, "classify", *form, path, tmp_path / "\udcfe.png")
+    assert done.returncode == 1
+    assert done.stderr == f"error: {tmp_path}/\ufffd.png: there is no such file\n"
+    assert f"{tmp_path}/\ufffd.png" in done.stdout
+
+
 def test_a_bad_file_does_not_stop_the_others(address: str, tmp_path: Path) -> None:
     """Each bad file is one line on stderr, the good ones are classified, and the exit code is 1."""
     not_a_picture = tmp_path / "not.png"
@@ -184,6 +196,14 @@ def test_a_version_that_is_not_there(address: str) -> None:
     done = _flatdense(address, "classify", "--model-version", 2, SEVEN)
     assert done.returncode == 1
     assert "there is no version 2; there is 1" in done.stderr
+
+
+def test_a_label_that_is_not_there(address: str) -> None:
+    """--model-label chooses what answers, and the server's words about a wrong one are shown."""
+    assert _flatdense(address, "classify", "--model-label", "stable", SEVEN).returncode == 0
+    done = _flatdense(address, "classify", "--model-label", "canary", SEVEN)
+    assert done.returncode == 1
+    assert "there is no label 'canary'; there is 'stable'" in done.stderr
 
 
 def test_ctrl_c_is_130(serve: Serve) -> None:

@@ -82,6 +82,12 @@ def test_people_see_where_a_file_begins(report: Report, is_terminal: bool) -> No
     assert named == ([True, False, False] if is_terminal else [True, True, True])
 
 
+def test_names_steer_nothing(report: Report) -> None:
+    """Control characters in a file's name are spelled out."""
+    lines = report(("\x1b]0;owned\x07.png", [_predictions([0.95])]))
+    assert lines[1].split()[0] == r"\x1b]0;owned\x07.png"
+
+
 def test_long_files_are_summed_up(report: Report) -> None:
     """A file's images beyond the first few are counted, across the parts that they came in."""
     parts = [_predictions([0.95] * 15), _predictions([0.95] * 15)]

@@ -37,6 +37,7 @@ def classify(
     server: str,
     timeout_s: float,
     model_version: int | None,
+    model_label: str | None,
 ) -> None:
     """Classify the handwritten digits in files.
 
@@ -50,7 +51,9 @@ def classify(
     # A bar would tear lines that are written at the same time to the same terminal.
     is_metered = stderr.is_terminal and (not sys.stdout.isatty() or isinstance(report, PeopleTable))
     is_whole = True
-    client = Client(server, model_version=model_version, timeout_s=timeout_s)
+    client = Client(
+        server, model_version=model_version, model_label=model_label, timeout_s=timeout_s
+    )
     try:
         with client, Meter(stderr, files=len(files), is_wanted=is_metered) as meter:
             for path in files:
@@ -71,10 +74,11 @@ def _classify_file(
     path: Path, client: Client, report: Report, meter: Meter, stderr: Console
 ) -> bool:
     """Whether the file could be classified; if not, it was said why."""
+    name = click.format_filename(path)  # the bytes of a name need not be text
     try:
-        _classify_images(str(path), read_images(path), client, report, meter)
+        _classify_images(name, read_images(path), client, report, meter)
     except (InvalidInput, ImportError) as error:
-        complain(f"{path}: {error}", stderr)
+        complain(f"{name}: {error}", stderr)
         return False
     finally:
         meter.end_file()

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flatdense_client._predictions import Prediction, Predictions
+from flatdense_client.cli.screen import plain
 
 SHOWN_IMAGES = 20
 """How many images of one file the table shows; the summary counts them all."""
@@ -100,7 +101,7 @@ class PeopleTable:
         self._console.print(self._table())
         for file in self._files:
             if file.labels.total() > SHOWN_IMAGES:
-                self._console.print(f"\n{file.name}: {file.labels.total():,} images")
+                self._console.print(f"\n{plain(file.name)}: {file.labels.total():,} images")
                 self._console.print(_summary(file))
                 note = f"The first {SHOWN_IMAGES} are shown above; --json or --csv write them all."
                 self._console.print(note, style="dim")
@@ -120,10 +121,10 @@ class PeopleTable:
             for index, prediction in enumerate(file.shown):
                 # People see where a file begins; a program wants every line whole.
                 is_named = index == 0 or not self._console.is_terminal
-                cells = [Text(file.name if is_named else "")]
+                cells = [Text(plain(file.name) if is_named else "")]
                 if is_numbered:
                     cells.append(Text(str(index) if file.labels.total() > 1 else ""))
-                cells += [Text(prediction.label), _confidence(prediction.confidence)]
+                cells += [Text(plain(prediction.label)), _confidence(prediction.confidence)]
                 if is_doubtful:
                     cells.append(_runner_up(prediction))
                 table.add_row(*cells)
@@ -138,7 +139,7 @@ def _summary(file: _File) -> Table:
     table.add_column("")
     for label, count in sorted(file.labels.items()):
         bar = "━" * max(1, round(_BAR_COLUMNS * count / most))
-        table.add_row(Text(label), f"{count:,}", Text(bar, style="cyan"))
+        table.add_row(Text(plain(label)), f"{count:,}", Text(bar, style="cyan"))
     return table
 
 
@@ -154,4 +155,4 @@ def _runner_up(prediction: Prediction) -> Text:
     if prediction.confidence >= _DOUBTFUL:
         return Text("")
     second = int(prediction.probabilities.argsort()[-2])
-    return Text(f"{prediction.class_names[second]}  {prediction.probabilities[second]:.2%}")
+    return Text(f"{plain(prediction.class_names[second])}  {prediction.probabilities[second]:.2%}")

@@ -19,9 +19,25 @@ def stderr_console() -> Console:
     return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
+def plain(text: str) -> str:
+    r"""Words from elsewhere as one line that shows as it is written, whatever is in it.
+
+    Characters that cannot be seen, such as those that steer a terminal, are spelled out: `\x1b`.
+    """
+    return "".join(_visible(character) for character in text)
+
+
+def _visible(character: str) -> str:
+    if character.isprintable():
+        return character
+    if character.isspace():
+        return " "
+    return character.encode("unicode_escape").decode()
+
+
 def complain(message: str, console: Console | None = None) -> None:
     """Writes one line that begins with `error:`."""
-    line = " ".join(message.split())
+    line = plain(" ".join(message.split()))
     target = console or stderr_console()
     target.print("error:", style="bold red", end=" ")
     target.print(line)

@@ -2,17 +2,19 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from datetime import datetime
 
 import click
-from rich.table import Table
-from rich.text import Text
 
 from flatdense_client._client import Client
 from flatdense_client._errors import FlatdenseError
-from flatdense_client._model import Layer, ModelInfo, Serving, Training
+from flatdense_client._model import Layer, ModelInfo, Serving, Training, VersionStatus
+from flatdense_client.cli.facts import Facts
 from flatdense_client.cli.options import connection_options
 from flatdense_client.cli.screen import complain, stdout_console
+
+_STATE_STYLES = {"ready": "green", "loading": "yellow", "failed": "red", "shadow": "dim"}
 
 
 @click.command()
@@ -26,15 +28,19 @@ def status(
     server: str,
     timeout_s: float,
     model_version: int | None,
+    model_label: str | None,
 ) -> None:
     """Show whether the server is ready and what it serves. Exits with 1 if it is not ready."""
-    with Client(server, model_version=model_version, timeout_s=timeout_s) as client:
+    client = Client(
+        server, model_version=model_version, model_label=model_label, timeout_s=timeout_s
+    )
+    with client:
         is_ready = client.ready()
         model, trouble = _ask_for_model(client)
     if as_json:
         click.echo(_to_json(server, model, is_ready=is_ready))
     else:
-        stdout_console().print(_to_table(server, model, is_ready=is_ready))
+        stdout_console().print(_to_facts(server, model, is_ready=is_ready))
     if trouble:
         complain(trouble)
     if not is_ready or model is None:
@@ -57,31 +63,54 @@ def _to_json(server: str, model: ModelInfo | None, *, is_ready: bool) -> str:
     return json.dumps(facts, default=datetime.isoformat)
 
 
-def _to_table(server: str, model: ModelInfo | None, *, is_ready: bool) -> Table:
-    table = Table.grid(padding=(0, 3, 0, 0))
-    table.add_column(style="dim")
-    table.add_column()
-    mark = Text("● ready", style="green") if is_ready else Text("○ not ready", style="yellow")
-    table.add_row("server", Text.assemble(Text(server, style="bold"), "  ", mark))
+def _to_facts(server: str, model: ModelInfo | None, *, is_ready: bool) -> Facts:
+    facts = Facts()
+    mark = ("● ready", "green") if is_ready else ("○ not ready", "yellow")
+    facts.add("server", (server, "bold"), "  ", mark)
     if model is not None:
-        table.add_row("model", _model(model))
-        table.add_row("accuracy", _accuracy(model))
-        table.add_row("layers", " → ".join(_layer(layer) for layer in model.layers))
-        table.add_row("parameters", f"{model.parameters:,}")
-        table.add_row("trained", _trained(model.training))
-        table.add_row("engine", f"{model.serving.engine} on {model.serving.device}")
-        table.add_row("batches", _batches(model.serving))
-    return table
+        facts.add("model", _model(model))
+        facts.add("accuracy", _accuracy(model))
+        facts.add("layers", " → ".join(_layer(layer) for layer in model.layers) or "unknown")
+        if model.parameters:
+            facts.add("parameters", f"{model.parameters:,}")
+        if model.training:
+            facts.add("trained", _trained(model.training))
+        facts.add("engine", f"{model.serving.engine} on {model.serving.device}")
+        facts.add("batches", _batches(model.serving))
+        if _is_worth_a_table(model.versions):
+            _add_versions(facts, model.versions)
+        for index, sentence in enumerate(model.unchecked):
+            facts.add("" if index else "unchecked", (sentence, "yellow"))
+    return facts
+
+
+def _is_worth_a_table(versions: Sequence[VersionStatus]) -> bool:
+    return len(versions) > 1 or any(v.labels or v.state != "ready" for v in versions)
+
+
+def _add_versions(facts: Facts, versions: Sequence[VersionStatus]) -> None:
+    version_columns = max(len(str(status.version)) for status in versions)
+    state_columns = max(len(status.state) for status in versions)
+    for index, status in enumerate(versions):
+        style = _STATE_STYLES.get(status.state, "")
+        head = (
+            f"{status.version:>{version_columns}}  ",
+            (f"{status.state:<{state_columns}}  ", style),
+        )
+        labels, reason = ", ".join(status.labels), " ".join(status.reason.split())
+        gap = "  " if labels and reason else ""
+        facts.add("" if index else "versions", (labels, "cyan"), gap, reason, head=head)
 
 
 def _model(model: ModelInfo) -> str:
     others = [str(version) for version in model.available_versions if version != model.version]
-    also = f", also {', '.join(others)}" if others else ""
+    # Where the versions have lines of their own, these tell more.
+    also = f", also {', '.join(others)}" if others and not model.versions else ""
     return f"{model.name}, version {model.version}{also}"
 
 
 def _accuracy(model: ModelInfo) -> str:
-    if model.test_accuracy is None:
+    if model.training is None or model.test_accuracy is None:
         return "unknown"
     return f"{model.test_accuracy:.2%} of {model.training.test_rows:,} test images"
 

@@ -1,6 +1,6 @@
 """XLA ahead of time: a compiled library, called by ctypes. No TensorFlow in the process."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import chain
@@ -82,15 +82,11 @@ class AotEngine:
     def run(self, parts: Sequence[Rows]) -> Outputs:
         """See Engine.run."""
         dtype = parts[0].dtype
-        pieces = []
+        pieces: list[Outputs] = []
         for buffer, rows in self._staging[dtype].fill(parts):
-            networks = self._compute(dtype, len(buffer))
-            # Copied: the next run writes to the same memory.
-            outputs = Outputs(
-                np.concatenate([network.probabilities for network in networks]),
-                np.concatenate([network.classes for network in networks]),
-            )
-            pieces.append(outputs.cut(0, rows))
+            networks = self._networks[dtype, len(buffer)]
+            self._compute(networks)
+            pieces += copy_outputs(networks, rows)
         return Outputs.join(pieces)
 
     def close(self) -> None:
@@ -101,16 +97,26 @@ class AotEngine:
             network.close()
         self._networks.clear()
 
-    def _compute(self, dtype: DType, size: int) -> list[Network]:
-        networks = self._networks[dtype, size]
-        others = [self._pool.submit(network.run) for network in networks[1:]]
+    def _compute(self, networks: list[Network]) -> None:
+        first, *others = networks
+        if not others:
+            first.run()
+            return
+        runs = [self._pool.submit(network.run) for network in others]
         try:
-            networks[0].run()
+            first.run()
         finally:
-            wait(others)  # the next batch writes to the rows that they read
-        for other in others:
-            other.result()
-        return networks
+            wait(runs)  # the next batch writes to the rows that they read
+        for run in runs:
+            run.result()
+
+
+def copy_outputs(networks: list[Network], rows: int) -> Iterator[Outputs]:
+    """The first `rows` rows of them all: the next run writes to the same memory."""
+    for network in networks:
+        if rows > 0:
+            yield Outputs(network.probabilities[:rows].copy(), network.classes[:rows].copy())
+        rows -= len(network.classes)
 
 
 def count_pieces(size: int, ladder: Ladder, threads: int) -> int:
