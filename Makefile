@@ -34,7 +34,7 @@ lint: $(VENV)/.developing  ## Check style, spelling, docstrings and the floors
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md docs $(CODE)
-	$(BIN)/interrogate --quiet $(CODE)
+	$(BIN)/interrogate --quiet --config pyproject.toml $(CODE)
 	$(BIN)/lint-imports
 
 types: $(VENV)/.developing  ## Check the types

@@ -128,17 +128,21 @@ def test_names_cost_one_call_for_each_version(serve: Serve) -> None:
     asked: list[int] = []
 
     class Named(ClassifierServicer):
+        """A server that notes who asks for names."""
+
         version = 1
 
         def Classify(  # noqa: N802  # gRPC's name
             self, request: pb.ClassifyRequest, context: grpc.ServicerContext
         ) -> pb.ClassifyResponse:
+            """One answer, of the version of the moment."""
             del request, context
             return _one_row(self.version)
 
         def GetModel(  # noqa: N802  # gRPC's name
             self, request: pb.GetModelRequest, context: grpc.ServicerContext
         ) -> pb.GetModelResponse:
+            """The names of the version that was asked for."""
             del context
             version = request.model.version
             asked.append(version)
@@ -336,6 +340,8 @@ def test_an_http1_server_is_no_flatdense_server() -> None:
     """A web server on the port is a clear error."""
 
     class Silent(http.server.BaseHTTPRequestHandler):
+        """A web server without a log."""
+
         def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  # its name
             """Says nothing."""
 

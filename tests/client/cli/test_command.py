@@ -211,9 +211,12 @@ def test_ctrl_c_is_130(serve: Serve) -> None:
     entered, release = threading.Event(), threading.Event()
 
     class Waits(ClassifierServicer):
+        """A server that answers when it is told to."""
+
         def Classify(  # noqa: N802  # gRPC's name
             self, request: pb.ClassifyRequest, context: grpc.ServicerContext
         ) -> pb.ClassifyResponse:
+            """Says that it was called, and waits."""
             del request, context
             entered.set()
             release.wait(60)

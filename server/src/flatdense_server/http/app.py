@@ -16,12 +16,15 @@ def make_app(registry: Registry, metrics: Metrics) -> Starlette:
     """/ the page, /healthz (live), /readyz (ready), /metrics."""
 
     async def page(_request: Request) -> Response:
+        """What is served, for people."""
         return HTMLResponse(render_page(registry))
 
     async def healthz(_request: Request) -> Response:
+        """Live: the process answers."""
         return JSONResponse({"live": True})
 
     async def readyz(_request: Request) -> Response:
+        """Ready: a call would be taken."""
         try:
             servable = registry.resolve()
         except RequestError as error:
@@ -29,6 +32,7 @@ def make_app(registry: Registry, metrics: Metrics) -> Starlette:
         return JSONResponse({"ready": True, "model": servable.name, "version": servable.version})
 
     async def expose(request: Request) -> Response:
+        """The metrics, for Prometheus."""
         body, content_type = metrics.expose(request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
 
