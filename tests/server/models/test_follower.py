@@ -375,7 +375,7 @@ def test_removing_a_labelled_version_falls_back_to_the_highest(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "latest = ", "latest = 0", "lates = 1", "[labels]\nstable = 'one'"]
+    "text", ["", "latest = ", "latest = 0", "newest = 1", "[labels]\nstable = 'one'"]
 )
 def test_a_bad_policy_changes_nothing_and_is_reported_once(
     follower: Follower,
