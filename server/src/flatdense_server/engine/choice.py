@@ -46,7 +46,7 @@ class EngineChoice:
         self._on_compile = on_compile
         self._rest = rest
         self._jit_device: str | None = None
-        # Checked and opened once: the next version of the architecture takes what is in memory.
+        # Checked and opened once: the next version of an architecture takes what is in memory.
         self._libraries: dict[NetworkShape, OpenedLibrary] = {}
 
     def open(self, files: ModelFiles) -> Engine:
@@ -70,11 +70,12 @@ class EngineChoice:
     def _open_aot(self, files: ModelFiles) -> Engine:
         options = self._options
         shape = find_shape(files.layers)
-        if shape not in self._libraries:
-            self._libraries[shape] = open_library(options.cache_dir, shape)
+        library = self._libraries.get(shape)
+        if library is None or library.closed:
+            library = self._libraries[shape] = open_library(options.cache_dir, shape)
         return AotEngine(
             files.read_weights(),
-            library=self._libraries[shape],
+            library=library,
             max_batch_rows=options.max_batch_rows,
             threads=usable_cpus(),
             rest=self._rest,
