@@ -1,6 +1,5 @@
 """The compiled networks of a library, called by ctypes. No TensorFlow is imported."""
 
-import _ctypes
 import ctypes
 import math
 from pathlib import Path
@@ -41,10 +40,6 @@ class Library:
         abi = self.functions.flatdense_abi()
         if abi != ABI:
             raise LibraryUnusable(f"{path} has interface {abi}; this program uses {ABI}")
-
-    def close(self) -> None:
-        """Takes the code out of memory. Every network of it is closed by then."""
-        _ctypes.dlclose(self.functions._handle)  # noqa: SLF001 -- ctypes has no other way
 
 
 class Network:

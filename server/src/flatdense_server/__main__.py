@@ -6,6 +6,7 @@ import os
 import click
 from flatdense_artifact import ArtifactError
 
+from flatdense_server.edge.lane import LaneUnavailable
 from flatdense_server.engine.engine import EngineError
 from flatdense_server.listen import PortUnavailable
 from flatdense_server.models.follower import NoUsableVersion
@@ -35,6 +36,7 @@ def main(settings: Settings, *, print_config: bool) -> None:
     except (
         ArtifactError,
         EngineError,
+        LaneUnavailable,
         NoUsableVersion,
         PolicyInvalid,
         PortUnavailable,

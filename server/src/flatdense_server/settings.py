@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import click
 
+from flatdense_server.edge.server import LaneChoice
 from flatdense_server.engine.choice import DeviceName, EngineName
 from flatdense_server.observe.logs import LogFormat
 
@@ -38,6 +39,7 @@ class Settings:
     max_batch_rows: int
     max_request_rows: int
     max_queued_rows: int
+    lane: LaneChoice
     max_inflight: int
     max_streams: int
     reflection: bool
@@ -145,10 +147,17 @@ OPTIONS: Final = (
         text="Most rows that wait; more are refused at once.",
     ),
     option(
+        "--lane",
+        kind=click.Choice(["auto", "express", "standard"]),
+        default="auto",
+        text="How unary calls are answered: express is one thread on gRPC's core; standard is "
+        "grpcio's public API, with a thread for each call; auto is express where this grpcio can.",
+    ),
+    option(
         "--max-inflight",
         kind=count(4096),
         default=256,
-        text="Most unary calls at a time, a thread each.",
+        text="Most calls at a time on the standard lane, a thread each.",
     ),
     option(
         "--max-streams",

@@ -86,6 +86,7 @@ class Worker:
                 "grpc": f"{host}:{self._grpc.port}",
                 "page": f"http://{host}:{self._http.port}/",
                 "metrics": f"http://{host}:{self._http.port}/metrics",
+                "lane": self._grpc.lane,
                 "flatdense": library_version("flatdense-server"),
             },
         )
@@ -132,7 +133,7 @@ class Worker:
             metrics=metrics,
         )
         shadow = self._make_shadow()
-        limits = QueueLimits(max_rows=settings.max_queued_rows, max_tasks=settings.max_queued_rows)
+        limits = queue_limits(settings)
         return Follower(
             settings.model_dir,
             registry=self._registry,
@@ -194,4 +195,12 @@ def edge_options(settings: Settings) -> EdgeOptions:
         max_inflight=settings.max_inflight,
         max_streams=settings.max_streams,
         reflection=settings.reflection,
+        lane=settings.lane,
+        queue=queue_limits(settings),
+        max_batch_rows=settings.max_batch_rows,
     )
+
+
+def queue_limits(settings: Settings) -> QueueLimits:
+    """When a queue says no."""
+    return QueueLimits(max_rows=settings.max_queued_rows, max_tasks=settings.max_queued_rows)

@@ -16,9 +16,9 @@ def task(name: str, rows: int = 1, kind: str = "a") -> Task[str, None]:
     return Task(payload=name, rows=rows, kind=kind, enqueued_s=0.0)
 
 
-def filled(*tasks: Task[str, None], limits: QueueLimits = ROOMY) -> ReadyQueue[str, None]:
+def filled(*tasks: Task[str, None], limits: QueueLimits = ROOMY) -> ReadyQueue:
     """A queue with tasks in it."""
-    queue: ReadyQueue[str, None] = ReadyQueue(limits)
+    queue: ReadyQueue = ReadyQueue(limits)
     for each in tasks:
         queue.put(each)
     return queue
@@ -36,7 +36,7 @@ class QueueMachine(RuleBasedStateMachine):
     def start(self, max_rows: int, max_tasks: int) -> None:
         """An empty queue with some limits."""
         self.limits = QueueLimits(max_rows=max_rows, max_tasks=max_tasks)
-        self.queue: ReadyQueue[str, None] = ReadyQueue(self.limits)
+        self.queue: ReadyQueue = ReadyQueue(self.limits)
         self.waiting: list[Task[str, None]] = []
         self.arrivals = 0
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
-from flatdense_server.edge.server import EdgeOptions, GrpcServer
+from flatdense_server.batching.queue import QueueLimits
+from flatdense_server.edge.server import EdgeOptions, GrpcServer, LaneChoice
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
 from flatdense_server.observe.metrics import Metrics
@@ -17,11 +18,20 @@ from google.protobuf.message import Message
 from grpc_status import rpc_status
 
 MAX_REQUEST_ROWS = 32
+MAX_BATCH_ROWS = 8
+ROOMY = QueueLimits(max_rows=1 << 20, max_tasks=1 << 20)
+
+
+@pytest.fixture(params=["express", "standard"])
+def lane(request: pytest.FixtureRequest) -> LaneChoice:
+    """Every law of the edge holds on both lanes."""
+    choice: LaneChoice = request.param
+    return choice
 
 
 @pytest.fixture
 def start_server(
-    registry: Registry, metrics: Metrics, gate: threading.Event
+    registry: Registry, metrics: Metrics, gate: threading.Event, lane: LaneChoice
 ) -> Iterator[Callable[..., GrpcServer]]:
     """Starts servers over the registry, by EdgeOptions. All are stopped in the end."""
     started: list[GrpcServer] = []
@@ -32,6 +42,7 @@ def start_server(
         max_streams: int = 4,
         *,
         reflection: bool = True,
+        queue: QueueLimits = ROOMY,
     ) -> GrpcServer:
         """Binds a free port and starts."""
         options = EdgeOptions(
@@ -41,6 +52,9 @@ def start_server(
             max_inflight=max_inflight,
             max_streams=max_streams,
             reflection=reflection,
+            lane=lane,
+            queue=queue,
+            max_batch_rows=MAX_BATCH_ROWS,
         )
         server = GrpcServer(options, registry=registry, metrics=metrics)
         server.start()

@@ -1,4 +1,7 @@
-"""Calls that share a batch: none of them can hurt another."""
+"""Calls that share a batch on the standard lane: none of them can hurt another.
+
+tests/server/edge/test_express.py has the same laws of the express lane.
+"""
 
 import threading
 from collections.abc import Callable
@@ -11,6 +14,7 @@ import pytest
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
 from flatdense_server.batching.queue import QueueLimits
+from flatdense_server.edge.server import LaneChoice
 from flatdense_server.models.servable import Servable
 from flatdense_server.observe.metrics import Metrics
 from flatdense_server.tensors import FLOAT32, Outputs, Rows
@@ -22,6 +26,12 @@ CheckAnswer = Callable[[pb.ClassifyResponse, Rows], None]
 Submissions = SimpleQueue[Future[Outputs]]
 
 ROOMY = QueueLimits(max_rows=1000, max_tasks=1000)
+
+
+@pytest.fixture
+def lane() -> LaneChoice:
+    """The one whose queue can be watched."""
+    return "standard"
 
 
 class Mates:

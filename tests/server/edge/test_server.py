@@ -10,6 +10,7 @@ import grpc
 import pytest
 from flatdense_proto.v1.classifier_pb2 import ClassifyRequest
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
+from flatdense_server.batching.queue import QueueLimits
 from flatdense_server.edge.server import EdgeOptions, GrpcServer
 from flatdense_server.listen import PortUnavailable
 from flatdense_server.models.registry import Registry
@@ -214,6 +215,9 @@ def test_a_port_in_use_is_refused(registry: Registry, metrics: Metrics) -> None:
             max_inflight=1,
             max_streams=1,
             reflection=False,
+            lane="auto",
+            queue=QueueLimits(max_rows=1, max_tasks=1),
+            max_batch_rows=1,
         )
         with pytest.raises(PortUnavailable, match=f"127.0.0.1:{port} is in use.*--grpc-port"):
             GrpcServer(options, registry=registry, metrics=metrics)
@@ -222,6 +226,14 @@ def test_a_port_in_use_is_refused(registry: Registry, metrics: Metrics) -> None:
 def test_the_message_limit_leaves_room_to_refuse_by_rows() -> None:
     """Twice the biggest request and more gets in: one row too many is refused in our own words."""
     options = EdgeOptions(
-        host="", port=0, max_request_rows=100, max_inflight=1, max_streams=1, reflection=False
+        host="",
+        port=0,
+        max_request_rows=100,
+        max_inflight=1,
+        max_streams=1,
+        reflection=False,
+        lane="auto",
+        queue=QueueLimits(max_rows=1, max_tasks=1),
+        max_batch_rows=1,
     )
     assert options.max_message_bytes > 2 * 100 * 784 * 4

@@ -196,33 +196,6 @@ def test_two_versions_share_a_library_and_nothing_else(
     np.testing.assert_array_equal(engine.run([draw(5, "uint8")]).probabilities, before)
 
 
-def test_a_library_is_closed_with_its_last_engine(version: Path, compiled: Path) -> None:
-    """Its code leaves the memory when no version uses it any more, and not before."""
-    script = (
-        "import numpy as np; from pathlib import Path; import sys;"
-        "from flatdense_artifact import NetworkShape, read_weights;"
-        "from flatdense_server.engine.aot import AotEngine, open_library;"
-        "loaded = lambda: 'libflatdense_aot' in Path('/proc/self/maps').read_text();"
-        "w = read_weights(Path(sys.argv[1]), ['hidden', 'output']);"
-        "shape = NetworkShape(pixels=784, hidden=256, classes=10);"
-        "l = open_library(Path(sys.argv[2]), shape);"
-        "a, b = (AotEngine(w, library=l, max_batch_rows=8, threads=1) for _ in range(2));"
-        "a.close(); print(loaded(), l.closed, len(b.run([np.zeros((9, 784), np.uint8)]).classes));"
-        "b.close(); print(loaded(), l.closed);"
-        "c = AotEngine(w, library=open_library(Path(sys.argv[2]), shape),"
-        " max_batch_rows=8, threads=1);"
-        "print(len(c.run([np.zeros((9, 784), np.uint8)]).classes))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, version, compiled.parents[1]],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.stdout.split("\n")[:3] == ["True False 9", "False True", "9"]
-
-
 def test_tensorflow_is_never_imported(version: Path, compiled: Path) -> None:
     """A process that serves by aot has no module of TensorFlow or Keras."""
     script = (

@@ -19,6 +19,7 @@ from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
 from flatdense_server.models.statuses import Statuses
 from flatdense_server.observe.metrics import Metrics
+from flatdense_server.selector import Selector
 from flatdense_server.tensors import Rows
 
 WriteVersion = Callable[..., Path]
@@ -265,7 +266,7 @@ def test_the_newest_few_are_served(
     assert served(registry) == ([3, 5], {})
     assert registry.resolve().version == 5
     with pytest.raises(NotFound, match="no version 2: available: 3, 5"):
-        registry.resolve("", 2)
+        registry.resolve(Selector(version=2))
 
 
 def test_exactly_the_named_versions_are_served(
@@ -301,16 +302,19 @@ def test_moving_a_label_moves_its_requests(
         write_version(version)
     write_policy("[labels]\nstable = 1\ncanary = 2")
     assert follower.begin().version == 1
-    assert registry.resolve("", None, "canary").version == 2
+    assert registry.resolve(Selector(label="canary")).version == 2
     write_policy("[labels]\nstable = 2\ncanary = 2")
     follower.look()
-    assert (registry.resolve().version, registry.resolve("", None, "stable").version) == (2, 2)
+    assert (registry.resolve().version, registry.resolve(Selector(label="stable")).version) == (
+        2,
+        2,
+    )
     write_policy("[labels]\nstable = 1")
     follower.look()
     assert registry.resolve().version == 1
-    assert registry.resolve("", 2).version == 2
+    assert registry.resolve(Selector(version=2)).version == 2
     with pytest.raises(NotFound, match="no label 'canary': available: stable"):
-        registry.resolve("", None, "canary")
+        registry.resolve(Selector(label="canary"))
     value = metrics.registry.get_sample_value
     labels = {"model": "mnist", "label": "stable"}
     assert value("flatdense_model_label", {**labels, "version": "1"}) == 1
@@ -353,7 +357,7 @@ def test_a_label_that_never_meant_a_version_says_what_it_should(
     write_policy("[labels]\ncanary = 7")
     assert follower.begin().version == 1
     with pytest.raises(NotFound, match="no label 'canary': it means version 7, which is not"):
-        registry.resolve("", None, "canary")
+        registry.resolve(Selector(label="canary"))
 
 
 def test_removing_a_labelled_version_falls_back_to_the_highest(

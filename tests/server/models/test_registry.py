@@ -6,6 +6,7 @@ import pytest
 from flatdense_server.errors import Draining, NotFound, NotReady
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
+from flatdense_server.selector import Selector
 
 
 @pytest.fixture
@@ -20,19 +21,19 @@ def published(
 @pytest.mark.parametrize("name", ["", "mnist"])
 def test_no_choice_means_the_highest_version(published: Registry, name: str) -> None:
     """An empty selector and the bare name give the highest number, not the last published."""
-    assert published.resolve(name).version == 12
+    assert published.resolve(Selector(name)).version == 12
 
 
 @pytest.mark.parametrize("version", [3, 12])
 def test_a_version_is_found_by_its_number(published: Registry, version: int) -> None:
     """Every published version answers for itself."""
-    assert published.resolve("mnist", version).version == version
+    assert published.resolve(Selector("mnist", version)).version == version
 
 
 def test_an_unknown_model_is_named_beside_the_one_there_is(published: Registry) -> None:
     """NotFound says which model was asked for and which this server has."""
     with pytest.raises(NotFound, match="no model 'fashion': this server has 'mnist'") as caught:
-        published.resolve("fashion")
+        published.resolve(Selector("fashion"))
     assert (caught.value.kind, caught.value.name) == ("model", "fashion")
 
 
@@ -42,14 +43,14 @@ def test_an_unknown_version_is_named_beside_those_there_are(
 ) -> None:
     """NotFound lists what is available, ascending; version 0 is a number like another."""
     with pytest.raises(NotFound, match=f"no version {version}: available: 3, 12") as caught:
-        published.resolve("mnist", version)
+        published.resolve(Selector("mnist", version))
     assert (caught.value.kind, caught.value.name) == ("version", str(version))
 
 
 def test_an_unknown_label_is_named(published: Registry) -> None:
     """NotFound says which label was asked for and that none is set."""
     with pytest.raises(NotFound, match="no label 'canary': none is set") as caught:
-        published.resolve("", None, "canary")
+        published.resolve(Selector(label="canary"))
     assert (caught.value.kind, caught.value.name) == ("label", "canary")
 
 
@@ -57,7 +58,7 @@ def test_before_anything_is_published_it_is_not_ready(registry: Registry) -> Non
     """NotReady, not NotFound, even for a version: it may come yet."""
     assert not registry.ready
     with pytest.raises(NotReady, match="still loading"):
-        registry.resolve("mnist", 1)
+        registry.resolve(Selector("mnist", 1))
 
 
 def test_after_drain_every_request_is_refused(published: Registry) -> None:
@@ -71,7 +72,7 @@ def test_after_drain_every_request_is_refused(published: Registry) -> None:
 
 def test_a_summary_names_every_version_that_answers(published: Registry) -> None:
     """The summary of one version lists all, ascending, with its own engine and limits."""
-    summary = published.summarize(published.resolve("", 3))
+    summary = published.summarize(published.resolve(Selector(version=3)))
     assert (summary.version, summary.available_versions) == (3, (3, 12))
     assert (summary.engine, summary.device) == ("numpy", "cpu")
     assert summary.ladder_rows == (1, 2, 4, 8)

@@ -33,6 +33,7 @@ INTERFACE = {
     "build_info": ("gauge", {"version", "python", "grpcio"}),
     "model_label": ("gauge", {"label"} | MODEL),
     "policy_valid": ("gauge", {"model"}),
+    "lane": ("gauge", {"lane"}),
     "shadow_rows": ("counter", {"shadow"} | MODEL),
     "shadow_agreeing_rows": ("counter", {"shadow"} | MODEL),
     "shadow_largest_difference": ("gauge", {"shadow"} | MODEL),
@@ -61,6 +62,7 @@ def touched(metrics: Metrics) -> Metrics:
     metrics.model_info.labels(*model, "mnist", 203530, 0.98, "jit", "cpu").set(1)
     metrics.set_labels("mnist", {"stable": 1})
     metrics.policy_valid.labels("mnist").set(1)
+    metrics.lane.labels("express").set(1)
     metrics.shadow_rows.labels(*model, "2").inc(3)
     metrics.shadow_agreeing_rows.labels(*model, "2").inc(3)
     metrics.shadow_largest_difference.labels(*model, "2").set(0.1)

@@ -25,7 +25,7 @@ def test_rows_survive_the_wire(
     data = sent.astype(sent.dtype.newbyteorder("<")).tobytes()
     message = pb.ClassifyRequest(images=data, data_type=WIRE_TYPES[dtype])
     parsed = native.parse(pb.ClassifyRequest, message.SerializeToString())
-    got = native.decode(parsed, max_rows=9)
+    got = native.NativeQuestion(parsed).rows(max_rows=9)
     assert got.dtype == dtype
     assert np.array_equal(got, sent)
 
@@ -35,7 +35,7 @@ def test_a_type_that_is_not_stated_or_not_known_is_refused(data_type: int) -> No
     """The data type is never guessed: the message names the field, both types and what came."""
     request = pb.ClassifyRequest(images=bytes(PIXELS), data_type=data_type)
     with pytest.raises(InvalidInput) as caught:
-        native.decode(request, max_rows=1)
+        native.NativeQuestion(request).rows(max_rows=1)
     assert caught.value.field == "data_type"
     assert caught.value.description == (
         f"expected DATA_TYPE_UINT8 (1) or DATA_TYPE_FP32 (2), got {data_type}."
@@ -54,8 +54,8 @@ def test_answers_survive_the_wire(rows: int, seed: int) -> None:
     """Probabilities are little-endian float32 row after row, classes numbers, both exact."""
     probabilities = np.random.default_rng(seed).random((rows, 10), np.float32)
     outputs = Outputs(probabilities, probabilities.argmax(axis=1))
-    answer = native.encode(outputs, model_name="mnist", model_version=7)
-    got = pb.ClassifyResponse.FromString(answer.SerializeToString())
+    data = native.NativeCodec().encode(outputs, model_name="mnist", model_version=7)
+    got = pb.ClassifyResponse.FromString(data)
     assert np.array_equal(np.frombuffer(got.probabilities, "<f4").reshape(-1, 10), probabilities)
     assert list(got.classes) == outputs.classes.tolist()
     assert (got.model_name, got.model_version) == ("mnist", 7)
@@ -64,7 +64,8 @@ def test_answers_survive_the_wire(rows: int, seed: int) -> None:
 def test_a_slice_of_a_batch_is_encoded_alone(predict: Callable[[Rows], Outputs]) -> None:
     """Of outputs that are a view into a batch only the caller's own rows go out."""
     outputs = predict(np.eye(6, PIXELS, dtype=np.float32))
-    answer = native.encode(outputs.cut(2, 4), model_name="m", model_version=1)
+    data = native.NativeCodec().encode(outputs.cut(2, 4), model_name="m", model_version=1)
+    answer = pb.ClassifyResponse.FromString(data)
     assert answer.probabilities == outputs.probabilities[2:4].tobytes()
     assert list(answer.classes) == outputs.classes[2:4].tolist()
 

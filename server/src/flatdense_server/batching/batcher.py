@@ -36,7 +36,7 @@ class Batcher(Generic[Payload, Result]):
         self._on_idle = on_idle
         self._idle = True
         self._max_batch_rows = max_batch_rows
-        self._queue: ReadyQueue[Payload, Result] = ReadyQueue(limits)
+        self._queue: ReadyQueue[Task[Payload, Result]] = ReadyQueue(limits)
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="batcher", daemon=True)

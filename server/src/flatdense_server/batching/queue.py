@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from flatdense_server.errors import QueueFull
 
@@ -37,8 +37,25 @@ class QueueLimits:
     """Waiting tasks. Bounds memory where each brings few rows."""
 
 
-class ReadyQueue(Generic[Payload, Result]):
-    """Tasks in the order of their arrival. Not thread-safe: the Batcher holds its lock.
+class Waiting(Protocol):
+    """What the queue must know of whatever waits in it."""
+
+    @property
+    def rows(self) -> int:
+        """How much of a batch it takes."""
+        ...
+
+    @property
+    def kind(self) -> Hashable:
+        """Only those of one kind can share a batch."""
+        ...
+
+
+Waiter = TypeVar("Waiter", bound=Waiting)
+
+
+class ReadyQueue(Generic[Waiter]):
+    """Tasks in the order of their arrival. Not thread-safe.
 
     - put() refuses with QueueFull what would pass a limit, and then changes nothing.
     - take() always begins with the oldest task, so none waits for ever; it adds the next ones of
@@ -48,7 +65,7 @@ class ReadyQueue(Generic[Payload, Result]):
 
     def __init__(self, limits: QueueLimits) -> None:
         self._limits = limits
-        self._tasks: deque[Task[Payload, Result]] = deque()
+        self._tasks: deque[Waiter] = deque()
         self._rows = 0
 
     def __len__(self) -> int:
@@ -59,7 +76,7 @@ class ReadyQueue(Generic[Payload, Result]):
         """The rows of all waiting tasks."""
         return self._rows
 
-    def put(self, task: Task[Payload, Result]) -> None:
+    def put(self, task: Waiter) -> None:
         """Appends a task, or raises QueueFull."""
         limits = self._limits
         if self._tasks and self._rows + task.rows > limits.max_rows:
@@ -75,13 +92,13 @@ class ReadyQueue(Generic[Payload, Result]):
         self._tasks.append(task)
         self._rows += task.rows
 
-    def take(self, max_rows: int) -> list[Task[Payload, Result]]:
+    def take(self, max_rows: int) -> list[Waiter]:
         """Removes and gives the next batch: at most `max_rows`, but always at least one task.
 
         Empty where nothing waits.
         """
-        batch: list[Task[Payload, Result]] = []
-        passed: list[Task[Payload, Result]] = []
+        batch: list[Waiter] = []
+        passed: list[Waiter] = []
         taken_rows = 0
         while self._tasks:
             task = self._tasks[0]

@@ -1,23 +1,36 @@
 """The gRPC server: its port, its services, its end."""
 
+import logging
 import threading
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import grpc
 from flatdense_proto.v1 import classifier_pb2 as pb
 from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from flatdense_server.edge.classifier import SERVICE, ClassifierService
+from flatdense_server.batching.queue import QueueLimits
+from flatdense_server.edge.classifier import ClassifierService
+from flatdense_server.edge.express import Express
 from flatdense_server.edge.health import Health
+from flatdense_server.edge.lane import Lane, LaneUnavailable
+from flatdense_server.edge.ledger import Ledger
 from flatdense_server.edge.stream import Streams
 from flatdense_server.listen import check_port
 from flatdense_server.models.registry import Registry
 from flatdense_server.observe.metrics import Metrics
+from flatdense_server.protocols import native
+from flatdense_server.protocols.codec import Codec
+from flatdense_server.protocols.native import NativeCodec
 from flatdense_server.tensors import PIXELS
+
+log = logging.getLogger(__name__)
+
+LaneChoice: TypeAlias = Literal["auto", "express", "standard"]
 
 QUIET_S: Final = 0.2
 """Without a new call for so long, callers have understood that the server is going."""
@@ -46,6 +59,10 @@ class EdgeOptions:
     max_streams: int
     """Open ClassifyStream calls, two threads each."""
     reflection: bool
+    lane: LaneChoice
+    queue: QueueLimits
+    """Of the express lane."""
+    max_batch_rows: int
 
     @property
     def max_message_bytes(self) -> int:
@@ -64,6 +81,7 @@ class GrpcServer:
     """
 
     def __init__(self, options: EdgeOptions, *, registry: Registry, metrics: Metrics) -> None:
+        ledger, codec = Ledger(metrics), NativeCodec()
         self._streams = Streams(max_streams=options.max_streams)
         self._handlers = HandlerPool(options.max_inflight)
         # The one more tells a stream too many that there is no place for it.
@@ -73,12 +91,17 @@ class GrpcServer:
             options=channel_options(options),
             maximum_concurrent_rpcs=options.max_inflight + options.max_streams + WATCHERS,
         )
-        self.health = Health((SERVICE, registry.model_name))
+        self._express = make_express(self._server, (codec,), options, registry, ledger)
+        self.lane: Final = "express" if self._express else "standard"
+        """Which way unary calls go."""
+        metrics.lane.labels(self.lane).set(1)
+        self.health = Health((native.SERVICE, registry.model_name))
         self.health.register(self._server)
         service = ClassifierService(
             registry,
+            codec,
             streams=self._streams,
-            metrics=metrics,
+            ledger=ledger,
             max_request_rows=options.max_request_rows,
         )
         self._register_classifier(service)
@@ -89,6 +112,8 @@ class GrpcServer:
     def start(self) -> None:
         """Takes calls. Until the registry has a version they are refused as not ready."""
         self._server.start()
+        if self._express:
+            self._express.start()
 
     def stop(self, grace_s: float) -> bool:
         """Answers the accepted calls and ends; the registry refuses new ones by now.
@@ -99,15 +124,22 @@ class GrpcServer:
         self._streams.drain()
         # gRPC's own stop ends calls that it has read and not yet handed out with CANCELLED. There
         # are such calls until the callers have heard UNAVAILABLE from us and are quiet.
-        self._handlers.wait_quiet(QUIET_S, at_most_s=min(grace_s, MAX_QUIET_WAIT_S))
+        wait_quiet(self._count_calls, QUIET_S, at_most_s=min(grace_s, MAX_QUIET_WAIT_S))
         stopped = self._server.stop(max(0.0, until_s - time.monotonic()))
-        pools = (self._handlers, self._stream_handlers)
-        finished = all(pool.wait_idle(until_s - time.monotonic()) for pool in pools)
+        waits = [self._handlers.wait_idle, self._stream_handlers.wait_idle]
+        if self._express:
+            waits.append(self._express.wait_idle)
+        finished = all(wait_idle(until_s - time.monotonic()) for wait_idle in waits)
         # What is left are health watchers and idle reflection streams, which would never end.
         self._server.stop(FLUSH_S)
         stopped.wait()
+        if self._express:
+            self._express.close()
         self._stream_handlers.shutdown(wait=False)
         return finished
+
+    def _count_calls(self) -> int:
+        return self._handlers.accepted + (self._express.taken if self._express else 0)
 
     def _register_classifier(self, service: ClassifierService) -> None:
         def classify_stream(requests: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
@@ -116,25 +148,19 @@ class GrpcServer:
         # Streams have threads of their own: open ones cannot starve unary calls.
         classify_stream.experimental_thread_pool = self._stream_handlers  # type: ignore[attr-defined]
         handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
-            "Classify": grpc.unary_unary_rpc_method_handler(
-                service.classify,
-                response_serializer=pb.ClassifyResponse.SerializeToString,
-            ),
-            "ClassifyStream": grpc.stream_stream_rpc_method_handler(
-                classify_stream,
-                response_serializer=pb.ClassifyResponse.SerializeToString,
-            ),
+            "Classify": grpc.unary_unary_rpc_method_handler(service.classify),
+            "ClassifyStream": grpc.stream_stream_rpc_method_handler(classify_stream),
             "GetModel": grpc.unary_unary_rpc_method_handler(
                 service.get_model,
                 response_serializer=pb.GetModelResponse.SerializeToString,
             ),
         }
         self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(SERVICE, handlers),)
+            (grpc.method_handlers_generic_handler(native.SERVICE, handlers),)
         )
 
     def _register_reflection(self) -> None:
-        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = (native.SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         servicer = reflection.ReflectionServicer(names)
 
         def info(requests: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
@@ -160,15 +186,15 @@ class HandlerPool(ThreadPoolExecutor):
     def __init__(self, threads: int) -> None:
         super().__init__(threads, thread_name_prefix="handler")
         self._changed = threading.Condition()
-        self._accepted = 0
         self._unanswered = 0
+        self.accepted = 0
+        """Calls so far."""
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401
         """See ThreadPoolExecutor.submit."""
         with self._changed:
-            self._accepted += 1
+            self.accepted += 1
             self._unanswered += 1
-            self._changed.notify_all()
         future = super().submit(fn, *args, **kwargs)
         future.add_done_callback(self._settle)
         return future
@@ -178,21 +204,50 @@ class HandlerPool(ThreadPoolExecutor):
         with self._changed:
             return self._changed.wait_for(lambda: self._unanswered == 0, timeout_s)
 
-    def wait_quiet(self, quiet_s: float, *, at_most_s: float) -> None:
-        """Waits until no call has come for `quiet_s`, or for `at_most_s` where they keep coming."""
-        until_s = time.monotonic() + at_most_s
-        with self._changed:
-            while self._call_comes(min(quiet_s, until_s - time.monotonic())):
-                pass
-
-    def _call_comes(self, within_s: float) -> bool:
-        accepted = self._accepted
-        return self._changed.wait_for(lambda: self._accepted != accepted, within_s)
-
     def _settle(self, _future: Future[Any]) -> None:
         with self._changed:
             self._unanswered -= 1
             self._changed.notify_all()
+
+
+def make_express(
+    server: grpc.Server,
+    codecs: Sequence[Codec],
+    options: EdgeOptions,
+    registry: Registry,
+    ledger: Ledger,
+) -> Express | None:
+    """The express lane of a server, for the methods of these codecs; None where there is none.
+
+    Raises LaneUnavailable where it is insisted on and this grpcio cannot have it.
+    """
+    if options.lane == "standard":
+        return None
+    try:
+        lane = Lane(server, [codec.method for codec in codecs])
+    except LaneUnavailable as error:
+        if options.lane == "express":
+            raise
+        log.warning("no express lane: calls go the public way", extra={"reason": str(error)})
+        return None
+    return Express(
+        lane,
+        codecs,
+        registry=registry,
+        ledger=ledger,
+        limits=options.queue,
+        max_request_rows=options.max_request_rows,
+        max_batch_rows=options.max_batch_rows,
+    )
+
+
+def wait_quiet(count: Callable[[], int], quiet_s: float, *, at_most_s: float) -> None:
+    """Waits until a count has stood still for `quiet_s`, or for `at_most_s` where it never does."""
+    until_s = time.monotonic() + at_most_s
+    before = None
+    while (now := count()) != before and (left_s := until_s - time.monotonic()) > 0:
+        before = now
+        time.sleep(min(quiet_s, left_s))
 
 
 def bind(server: grpc.Server, host: str, port: int) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -30,26 +31,17 @@ MIN_PIECE_ROWS: Final = 128
 """Fewer are computed before another thread has begun."""
 
 
+@dataclass(frozen=True, slots=True)
 class OpenedLibrary:
-    """A compiled library that was checked and opened. It is closed with the last engine of it."""
+    """A compiled library that was checked and opened.
 
-    def __init__(self, folder: Path, description: CompiledLibrary) -> None:
-        self.folder = folder
-        self.description = description
-        self.code = Library(folder)
-        self.closed = False
-        self._engines = 0
+    It stays open as long as the process runs: TensorFlow's part of it leaves destructors with every
+    thread that used it, and to unload it ends the process when such a thread ends.
+    """
 
-    def acquire(self) -> None:
-        """One more engine uses it."""
-        self._engines += 1
-
-    def release(self) -> None:
-        """One engine less uses it."""
-        self._engines -= 1
-        if self._engines == 0:
-            self.closed = True
-            self.code.close()
+    folder: Path
+    description: CompiledLibrary
+    code: Library
 
 
 class AotEngine:
@@ -89,8 +81,6 @@ class AotEngine:
                     networks.append(network)
                     network.run()  # touches every page before a caller waits for it
                     rest()
-        self._library = library
-        library.acquire()
         self.spec = EngineSpec(name="aot", device="cpu", ladder=ladder, class_count=shape.classes)
 
     def run(self, parts: Sequence[Rows]) -> Outputs:
@@ -110,7 +100,6 @@ class AotEngine:
         for network in chain.from_iterable(self._networks.values()):
             network.close()
         self._networks.clear()
-        self._library.release()
 
     def _compute(self, networks: list[Network]) -> None:
         first, *others = networks
@@ -174,4 +163,4 @@ def open_library(cache_dir: Path, shape: NetworkShape) -> OpenedLibrary:
             + (f" ({'; '.join(reasons)})" if reasons else "; flatdense-compile makes one")
         )
     _, folder, description = max(usable, key=lambda found: found[:2])
-    return OpenedLibrary(folder, description)
+    return OpenedLibrary(folder, description, Library(folder))

@@ -70,12 +70,11 @@ class EngineChoice:
     def _open_aot(self, files: ModelFiles) -> Engine:
         options = self._options
         shape = find_shape(files.layers)
-        library = self._libraries.get(shape)
-        if library is None or library.closed:
-            library = self._libraries[shape] = open_library(options.cache_dir, shape)
+        if shape not in self._libraries:
+            self._libraries[shape] = open_library(options.cache_dir, shape)
         return AotEngine(
             files.read_weights(),
-            library=library,
+            library=self._libraries[shape],
             max_batch_rows=options.max_batch_rows,
             threads=usable_cpus(),
             rest=self._rest,

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from flatdense_server.errors import Draining, NotFound, NotReady
 from flatdense_server.models.policy import DEFAULT_LABEL
 from flatdense_server.models.servable import Servable
 from flatdense_server.models.statuses import Statuses
+from flatdense_server.selector import Selector
 from flatdense_server.summary import ModelSummary
+
+ANY: Final = Selector()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,11 @@ class Registry:
         """Whether no version has anything to do."""
         return all(servable.idle for servable in self._routes.versions.values())
 
+    def rest(self) -> None:
+        """Says that callers wait for nothing now."""
+        for servable in self._routes.versions.values():
+            servable.rest()
+
     @property
     def routes(self) -> Routes:
         """Where requests go now."""
@@ -65,11 +74,12 @@ class Registry:
         for servable in self._routes.versions.values():
             servable.close()
 
-    def resolve(self, name: str = "", version: int | None = None, label: str = "") -> Servable:
+    def resolve(self, selector: Selector = ANY) -> Servable:
         """The version that a selector means: `stable`, or the highest, where it names none.
 
         Raises NotFound, NotReady or Draining.
         """
+        name, version, label = selector.model, selector.version, selector.label
         if name and name != self.model_name:
             raise NotFound(
                 "model", name, f"there is no model {name!r}: this server has {self.model_name!r}."

@@ -1,21 +1,45 @@
 """One version that is being served."""
 
 import logging
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
 from flatdense_server.batching.batcher import Batcher
 from flatdense_server.batching.queue import QueueLimits, Task
-from flatdense_server.errors import InferenceFailed
+from flatdense_server.errors import Draining, InferenceFailed
 from flatdense_server.models.loader import LoadedVersion
 from flatdense_server.models.shadow import LiveBatch, Shadow
 from flatdense_server.observe.metrics import Metrics
 from flatdense_server.tensors import Outputs, Rows
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A batch that ran."""
+
+    parts: Sequence[Rows]
+    outputs: Outputs
+    """Of all parts, in order."""
+    started_s: float
+    """On the clock of time.monotonic()."""
+    took_s: float
+
+    def split(self) -> list[Outputs]:
+        """The outputs of each part."""
+        if len(self.parts) == 1:
+            return [self.outputs]
+        stops = list(accumulate(map(len, self.parts)))
+        return [
+            self.outputs.cut(start, stop) for start, stop in zip([0, *stops], stops, strict=False)
+        ]
 
 
 class Servable:
@@ -33,10 +57,14 @@ class Servable:
         """Takes a loaded version over; its batches are shown to `shadow`."""
         self.name = name
         self.version = loaded.number
+        self.answerer = (name, str(loaded.number))
+        """Name and version, as metrics have them."""
         self.facts = loaded.facts
         self.engine_spec = spec = loaded.engine.spec
         self._engine = loaded.engine
         self._shadow = shadow
+        self._running = threading.Lock()
+        self._closed = False
         labels = (name, self.version)
         self._queue_duration_s = metrics.queue_duration_s.labels(*labels)
         self._inference_duration_s = metrics.inference_duration_s.labels(*labels, spec.name)
@@ -50,13 +78,13 @@ class Servable:
             self._run,
             max_batch_rows=spec.ladder.top,
             limits=limits,
-            on_idle=self._rest,
+            on_idle=self.rest,
         )
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing runs."""
-        return self._batcher.idle
+        return self._batcher.idle and not self._running.locked()
 
     def submit(self, rows: Rows, *, deadline_s: float | None) -> Future[Outputs]:
         """Queues rows that a codec has judged; `deadline_s` is on the clock of time.monotonic().
@@ -66,34 +94,51 @@ class Servable:
         """
         return self._batcher.submit(rows, rows=len(rows), kind=rows.dtype, deadline_s=deadline_s)
 
+    def compute(self, parts: Sequence[Rows]) -> Computed:
+        """Runs one batch now: the rows of some requests, of one dtype.
+
+        For threads that have a queue of their own; one batch runs at a time. record() is theirs to
+        call when they have answered. Raises Draining where the version was let go of, and
+        InferenceFailed.
+        """
+        with self._running:
+            if self._closed:
+                raise Draining("the version is not served any more. Try again.")
+            started_s = time.monotonic()
+            try:
+                outputs = self._engine.run(parts)
+            except Exception as error:
+                log.exception(
+                    "inference failed", extra={"model": self.name, "version": self.version}
+                )
+                raise InferenceFailed("the engine failed on this batch.") from error
+            return Computed(parts, outputs, started_s, time.monotonic() - started_s)
+
+    def record(self, batch: Computed, enqueued_s: Iterable[float]) -> None:
+        """Counts a batch, and shows it to the shadow; `enqueued_s` is when each request came."""
+        self._inference_duration_s.observe(batch.took_s)
+        for each_s in enqueued_s:
+            self._queue_duration_s.observe(batch.started_s - each_s)
+        self._count(batch.outputs.classes)
+        if self._shadow:
+            self._shadow.offer(LiveBatch(self.version, batch.parts, batch.outputs, batch.took_s))
+
     def close(self) -> None:
         """Answers what was accepted, then lets go of the engine."""
         self._batcher.close()
-        self._engine.close()
+        with self._running:
+            self._closed = True
+            self._engine.close()
 
-    def _rest(self) -> None:
+    def rest(self) -> None:
+        """Says that callers wait for nothing now: the shadow may have its turn."""
         if self._shadow:
             self._shadow.wake()
 
     def _run(self, batch: Sequence[Task[Rows, Outputs]]) -> list[Outputs]:
-        started_s = time.monotonic()
-        try:
-            outputs = self._engine.run([task.payload for task in batch])
-        except Exception as error:
-            log.exception("inference failed", extra={"model": self.name, "version": self.version})
-            raise InferenceFailed("the engine failed on this batch.") from error
-        took_s = time.monotonic() - started_s
-        self._inference_duration_s.observe(took_s)
-        for task in batch:
-            self._queue_duration_s.observe(started_s - task.enqueued_s)
-        self._count(outputs.classes)
-        if self._shadow:
-            self._shadow.offer(
-                LiveBatch(self.version, [task.payload for task in batch], outputs, took_s)
-            )
-        stops = np.cumsum([task.rows for task in batch]).tolist()
-        starts = [0, *stops[:-1]]
-        return [outputs.cut(start, stop) for start, stop in zip(starts, stops, strict=True)]
+        computed = self.compute([task.payload for task in batch])
+        self.record(computed, (task.enqueued_s for task in batch))
+        return computed.split()
 
     def _count(self, classes: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
         rows = len(classes)

@@ -1,6 +1,7 @@
 """The Prometheus metrics, all in one place: names, units and help."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version as library_version
 from platform import python_version
 from typing import Final
@@ -23,6 +24,14 @@ ROW_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 RATIO_BUCKETS: Final = (0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
 
 MODEL_STATES: Final = ("loading", "ready", "failed", "shadow")
+
+
+@dataclass(frozen=True, slots=True)
+class CallSeries:
+    """The series of the RPCs of one method, version and status: looked up once, not for each."""
+
+    requests: Counter
+    duration_s: Histogram
 
 
 class Metrics:
@@ -87,6 +96,12 @@ class Metrics:
         )
         self.inflight = Gauge(
             "flatdense_inflight_requests", "RPCs being answered now.", registry=registry
+        )
+        self.lane = Gauge(
+            "flatdense_lane",
+            "Always 1: which way unary calls go, express or standard.",
+            ("lane",),
+            registry=registry,
         )
         self.rejected = Counter(
             "flatdense_rejected",
@@ -185,6 +200,13 @@ class Metrics:
         which = {"model": model, "version": str(version)}
         for gauge in (self.model_state, self.model_info, self.model_load_duration_s):
             gauge.remove_by_labels(which)
+
+    def call_series(self, method: str, model: str, version: str, code: str) -> CallSeries:
+        """Where RPCs that ended so are counted."""
+        return CallSeries(
+            self.requests.labels(method, model, version, code),
+            self.request_duration_s.labels(method, model, version),
+        )
 
     def set_labels(self, model: str, labels: Mapping[str, int]) -> None:
         """Says what each label means now."""

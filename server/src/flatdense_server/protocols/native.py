@@ -1,6 +1,7 @@
 """The codec of flatdense.v1.Classifier."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import msgspec
@@ -10,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from flatdense_server.errors import InvalidInput
 from flatdense_server.protocols.pixels import view_rows
+from flatdense_server.selector import Selector
 from flatdense_server.summary import ModelFacts, ModelSummary
 from flatdense_server.tensors import (
     CLASSES_NAME,
@@ -21,6 +23,8 @@ from flatdense_server.tensors import (
     Outputs,
     Rows,
 )
+
+SERVICE: Final[str] = pb.DESCRIPTOR.services_by_name["Classifier"].full_name
 
 DTYPES: Final = {pb.DATA_TYPE_UINT8: UINT8, pb.DATA_TYPE_FP32: FLOAT32.newbyteorder("<")}
 
@@ -40,25 +44,52 @@ def parse(kind: type[Request], data: bytes) -> Request:
         ) from None
 
 
-def decode(request: pb.ClassifyRequest, *, max_rows: int) -> Rows:
-    """The rows of a request: a view of its bytes. Raises InvalidInput."""
-    dtype = DTYPES.get(request.data_type)
-    if dtype is None:
-        raise InvalidInput(
-            "data_type",
-            f"expected DATA_TYPE_UINT8 (1) or DATA_TYPE_FP32 (2), got {request.data_type}.",
-        )
-    return view_rows("images", request.images, dtype, max_rows=max_rows)
+@dataclass(frozen=True, slots=True)
+class NativeQuestion:
+    """A ClassifyRequest. See Question."""
+
+    message: pb.ClassifyRequest
+
+    @property
+    def selector(self) -> Selector:
+        """See Question.selector."""
+        return read_selector(self.message.model)
+
+    def rows(self, *, max_rows: int) -> Rows:
+        """See Question.rows."""
+        message = self.message
+        dtype = DTYPES.get(message.data_type)
+        if dtype is None:
+            raise InvalidInput(
+                "data_type",
+                f"expected DATA_TYPE_UINT8 (1) or DATA_TYPE_FP32 (2), got {message.data_type}.",
+            )
+        return view_rows("images", message.images, dtype, max_rows=max_rows)
 
 
-def encode(outputs: Outputs, *, model_name: str, model_version: int) -> pb.ClassifyResponse:
-    """The answer to one request."""
-    return pb.ClassifyResponse(
-        probabilities=outputs.probabilities.astype("<f4", copy=False).tobytes(),
-        classes=outputs.classes.tolist(),
-        model_name=model_name,
-        model_version=model_version,
-    )
+class NativeCodec:
+    """Classify, and each message of ClassifyStream. See Codec."""
+
+    method = f"{SERVICE}/Classify"
+
+    def parse(self, data: bytes) -> NativeQuestion:
+        """See Codec.parse."""
+        return NativeQuestion(parse(pb.ClassifyRequest, data))
+
+    def encode(self, outputs: Outputs, *, model_name: str, model_version: int) -> bytes:
+        """See Codec.encode."""
+        return pb.ClassifyResponse(
+            probabilities=outputs.probabilities.astype("<f4", copy=False).tobytes(),
+            classes=outputs.classes.tolist(),
+            model_name=model_name,
+            model_version=model_version,
+        ).SerializeToString()
+
+
+def read_selector(selector: pb.ModelSelector) -> Selector:
+    """Which version a message names."""
+    version = selector.version if selector.HasField("version") else None
+    return Selector(selector.name, version, selector.label)
 
 
 def describe(model: ModelSummary) -> pb.GetModelResponse:

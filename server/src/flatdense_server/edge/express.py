@@ -1,0 +1,178 @@
+"""The express lane: one thread takes calls from gRPC's core, batches them, and answers them."""
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
+from typing import Final
+
+from flatdense_server.batching.queue import QueueLimits, ReadyQueue
+from flatdense_server.edge.lane import Lane, LaneCall
+from flatdense_server.edge.ledger import NOBODY, Answerer, Ledger
+from flatdense_server.errors import DeadlineExpired, Draining
+from flatdense_server.models.registry import Registry
+from flatdense_server.models.servable import Servable
+from flatdense_server.protocols.codec import Codec
+from flatdense_server.selector import Selector
+from flatdense_server.tensors import DType, Outputs, Rows
+
+JOIN_S: Final = 1.0
+
+AT_MOST_CALLS: Final = 1024
+"""Taken at once, however many are there: those that were taken first are not to wait for all."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Passenger:
+    """A call that was judged and waits for its batch."""
+
+    call: LaneCall
+    codec: Codec
+    selector: Selector
+    servable: Servable
+    pixels: Rows
+    rows: int
+    kind: tuple[Servable, DType]
+    """Only calls of one version and dtype share a batch."""
+
+
+class Express:
+    """Takes what is ready, judges each call alone, runs one batch, answers each call alone.
+
+    There is no timer and no other thread: while a batch runs, the next one gathers in gRPC's core.
+    """
+
+    def __init__(
+        self,
+        lane: Lane,
+        codecs: Iterable[Codec],
+        *,
+        registry: Registry,
+        ledger: Ledger,
+        limits: QueueLimits,
+        max_request_rows: int,
+        max_batch_rows: int,
+    ) -> None:
+        """Makes no thread yet: start() does, after the server's."""
+        self._lane = lane
+        self._codecs = {codec.method: codec for codec in codecs}
+        self._registry = registry
+        self._ledger = ledger
+        self._queue: ReadyQueue[Passenger] = ReadyQueue(limits)
+        self._max_request_rows = max_request_rows
+        self._max_batch_rows = max_batch_rows
+        self._thread = threading.Thread(target=self._work, name="express", daemon=True)
+        self._rested = threading.Event()
+        self.taken = 0
+        """Calls so far. For one thread to write, for all to read."""
+
+    def start(self) -> None:
+        """Takes calls. After the server's start."""
+        self._lane.open()
+        self._thread.start()
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Waits until every call that was taken has ended; False where that takes longer."""
+        return self._rested.wait(max(0.0, timeout_s))
+
+    def close(self) -> None:
+        """Ends the thread. After the server's end.
+
+        A thread that is still in the engine then is left behind: nobody waits for its answers.
+        """
+        self._lane.close()
+        self._thread.join(JOIN_S)
+
+    def _work(self) -> None:
+        while not self._lane.ended:
+            self._rested.set()
+            self._registry.rest()
+            calls = self._lane.take(wait=True, at_most=AT_MOST_CALLS)
+            while calls or self._queue:
+                self._rested.clear()
+                for call in calls:
+                    self.taken += 1
+                    self._ledger.begin()
+                    self._admit(call)
+                self._ride(self._queue.take(self._max_batch_rows))
+                calls = self._lane.take(wait=False, at_most=AT_MOST_CALLS)
+
+    def _admit(self, call: LaneCall) -> None:
+        answerer = NOBODY
+        try:
+            codec = self._codecs[call.method]
+            question = codec.parse(call.message)
+            selector = question.selector
+            servable = self._registry.resolve(selector)
+            answerer = servable.answerer
+            pixels = question.rows(max_rows=self._max_request_rows)
+            passenger = Passenger(
+                call=call,
+                codec=codec,
+                selector=selector,
+                servable=servable,
+                pixels=pixels,
+                rows=len(pixels),
+                kind=(servable, pixels.dtype),
+            )
+            self._queue.put(passenger)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the caller is told
+            self._refuse(call, answerer, error)
+
+    def _ride(self, batch: Sequence[Passenger]) -> None:
+        now_s = time.monotonic()
+        riding = [passenger for passenger in batch if self._is_wanted(passenger, now_s)]
+        if not riding:
+            return
+        servable = riding[0].servable
+        try:
+            computed = servable.compute([passenger.pixels for passenger in riding])
+        except Draining:
+            for passenger in riding:
+                self._transfer(passenger)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the callers are told
+            for passenger in riding:
+                self._refuse(passenger.call, servable.answerer, error)
+        else:
+            for passenger, outputs in zip(riding, computed.split(), strict=True):
+                self._answer(passenger, outputs)
+            servable.record(computed, (passenger.call.arrived_s for passenger in riding))
+
+    def _is_wanted(self, passenger: Passenger, now_s: float) -> bool:
+        """Whether a call goes into its batch. One that does not is ended here."""
+        call = passenger.call
+        error: BaseException
+        if call.deadline_s is not None and call.deadline_s <= now_s:
+            error = DeadlineExpired("the deadline passed while the request waited for its turn.")
+        elif call.cancelled:
+            error = CancelledError()
+        else:
+            return True
+        self._refuse(call, passenger.servable.answerer, error)
+        return False
+
+    def _transfer(self, passenger: Passenger) -> None:
+        """A new version took over in this instant: the call goes to what its selector means now."""
+        try:
+            passenger.servable = servable = self._registry.resolve(passenger.selector)
+            passenger.kind = (servable, passenger.pixels.dtype)
+            self._queue.put(passenger)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the caller is told
+            self._refuse(passenger.call, passenger.servable.answerer, error)
+
+    def _answer(self, passenger: Passenger, outputs: Outputs) -> None:
+        servable, call = passenger.servable, passenger.call
+        try:
+            message = passenger.codec.encode(
+                outputs, model_name=servable.name, model_version=servable.version
+            )
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the caller is told
+            self._refuse(call, servable.answerer, error)
+            return
+        call.answer(message)
+        self._ledger.succeed(call.method, servable.answerer, call.arrived_s)
+
+    def _refuse(self, call: LaneCall, answerer: Answerer, error: BaseException) -> None:
+        status = self._ledger.fail(call.method, answerer, call.arrived_s, error)
+        call.refuse(status.code.value[0], status.message, status.metadata)

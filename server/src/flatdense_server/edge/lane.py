@@ -1,0 +1,196 @@
+"""Unary calls straight from gRPC's core, for one thread that answers many of them at a time.
+
+The only file that knows grpcio's private interface, grpc._cython. The public one hands every call
+through three threads; here the thread that takes calls from the core's completion queue is the one
+that answers them. What it uses was found in grpcio 1.76 to 1.85, and tests/wire/test_lane.py holds
+other releases to it.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Final, TypeAlias, cast
+
+import grpc
+
+Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
+
+# grpcio's own objects have no types.
+Event: TypeAlias = Any
+CoreCall: TypeAlias = Any
+
+AHEAD: Final = 256
+"""Calls of one method that the core may hand over at once. With 16 it was a fifth slower."""
+
+FOREVER_S: Final = 1e9
+"""A deadline that is further away is none."""
+
+UNIMPLEMENTED: Final = 12
+"""What gRPC answers to a unary call without a message, or with two."""
+
+WAIT_S: Final = 0.2
+"""How long take() waits for a first call."""
+
+
+class LaneUnavailable(Exception):
+    """The grpcio that is installed has not what the lane needs."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class LaneCall:
+    """One call whose message has come. It is ended once, by answer() or refuse(), on any thread."""
+
+    method: str
+    """`package.Service/Method`."""
+    message: bytes = b""
+    metadata: Metadata
+    arrived_s: float
+    """On the clock of time.monotonic(), like the next."""
+    deadline_s: float | None
+    cancelled: bool = False
+    """Set when the caller has gone away, or its deadline passed: nobody reads an answer then."""
+    _core: CoreCall = field(repr=False)
+    _end: Callable[..., None] = field(repr=False)
+
+    def answer(self, message: bytes) -> None:
+        """Ends the call with OK."""
+        self._end(self._core, message, 0, b"", None)
+
+    def refuse(self, code: int, text: str, metadata: Metadata) -> None:
+        """Ends the call with another status."""
+        self._end(self._core, None, code, text.encode(), metadata)
+
+
+class Lane:
+    """The calls of some unary methods of a server, which its ordinary handlers no longer see.
+
+    Made before the server starts: raises LaneUnavailable. Its methods are for one thread.
+    """
+
+    def __init__(self, server: grpc.Server, methods: Iterable[str]) -> None:
+        """Takes over `methods`, each `package.Service/Method`."""
+        self._methods = tuple(methods)
+        self._closing = False
+        self.ended = False
+        """Whether the server has shut down, and everything of it was taken."""
+        try:
+            self._cygrpc = cygrpc = import_module("grpc._cython.cygrpc")
+            self._queue = cygrpc.CompletionQueue()
+            self._server = cast("Any", server)._state.server  # noqa: SLF001 -- what this is about
+            for name in (
+                "ReceiveCloseOnServerOperation",
+                "ReceiveMessageOperation",
+                "SendInitialMetadataOperation",
+                "SendMessageOperation",
+                "SendStatusFromServerOperation",
+            ):
+                getattr(cygrpc, name)
+            self._request = self._server.request_registered_call
+            self._timeout = cygrpc.CompletionType.queue_timeout
+            self._shutdown = cygrpc.CompletionType.queue_shutdown
+            self._server.register_completion_queue(self._queue)
+            for method in self._methods:
+                self._server.register_method(f"/{method}")
+        except (ImportError, AttributeError, TypeError, ValueError) as error:
+            raise LaneUnavailable(f"grpcio {grpc.__version__}: {error}") from error
+
+    def open(self) -> None:
+        """Takes calls. After the server's start."""
+        for method in self._methods:
+            for _ in range(AHEAD):
+                self._ask_for(method)
+
+    def take(self, *, wait: bool, at_most: int) -> list[LaneCall]:
+        """The calls that are there now, in the order of their messages.
+
+        Where none is and `wait`, waits for a while for the first.
+        """
+        if self._closing and wait:
+            # Here and not in close(): to answer a call after this would end the process.
+            self._queue.shutdown()
+        calls: list[LaneCall] = []
+        until_s = time.time() + WAIT_S if wait else 0  # noqa: TID251 -- the core's own clock
+        while len(calls) < at_most:
+            event = self._queue.poll(until_s)
+            if event.completion_type == self._timeout:
+                break
+            if event.completion_type == self._shutdown:
+                self.ended = True
+                break
+            if call := event.tag(event):
+                calls.append(call)
+                until_s = 0
+            del event  # one that outlives its call makes the core spin
+        return calls
+
+    def close(self) -> None:
+        """Lets take() end the lane: the server has shut down. On any thread.
+
+        Who waits for calls has ended all those that it took before.
+        """
+        self._closing = True
+
+    def _ask_for(self, method: str) -> None:
+        def begin(event: Event) -> None:
+            if event.success:  # else the server shuts down
+                self._ask_for(method)
+                self._receive(method, event)
+
+        try:
+            self._request(self._queue, self._queue, f"/{method}", begin)
+        except ValueError:
+            return  # the server shuts down
+
+    def _receive(self, method: str, event: Event) -> None:
+        core, metadata = event.call, event.invocation_metadata
+        arrived_s = time.monotonic()
+        # The deadline is on the core's own clock.
+        left_s = event.call_details.deadline - time.time()  # noqa: TID251
+        call = LaneCall(
+            method=method,
+            metadata=metadata,
+            arrived_s=arrived_s,
+            deadline_s=arrived_s + left_s if left_s < FOREVER_S else None,
+            _core=core,
+            _end=self._end,
+        )
+
+        def close(event: Event) -> None:
+            call.cancelled = bool(event.batch_operations[0].cancelled())
+
+        def receive(event: Event) -> LaneCall | None:
+            message = event.batch_operations[0].message()
+            if call.cancelled:
+                return None
+            if message is None:  # reset, too big, or nothing but the end of the request
+                call.refuse(UNIMPLEMENTED, f"{method} takes exactly one message.", ())
+                return None
+            call.message = message
+            return call
+
+        # An operation object is used once: grpcio writes to its memory when it completes.
+        operations = self._cygrpc
+        core.start_server_batch((operations.ReceiveCloseOnServerOperation(0),), close)
+        core.start_server_batch((operations.ReceiveMessageOperation(0),), receive)
+
+    def _end(
+        self,
+        core: CoreCall,
+        message: bytes | None,
+        code: int,
+        text: bytes,
+        metadata: Metadata,
+    ) -> None:
+        cygrpc = self._cygrpc
+        begin = cygrpc.SendInitialMetadataOperation(None, 0)
+        end = cygrpc.SendStatusFromServerOperation(metadata, code, text, 0)
+        if message is None:
+            core.start_server_batch((begin, end), ignore)
+        else:
+            body = cygrpc.SendMessageOperation(message, 0)
+            core.start_server_batch((begin, body, end), ignore)
+
+
+def ignore(_event: Event) -> None:
+    """A status was sent, or the caller was gone: either way the call is over."""

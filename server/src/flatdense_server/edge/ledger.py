@@ -1,0 +1,66 @@
+"""What becomes of each RPC: its status, its metrics, its line in the log where it failed."""
+
+import logging
+import time
+import uuid
+from typing import Final, TypeAlias
+
+import grpc
+
+from flatdense_server.edge.status import Status, is_unexpected, status_of
+from flatdense_server.errors import DeadlineExpired, Draining, NotReady, QueueFull
+from flatdense_server.observe.metrics import CallSeries, Metrics
+
+log = logging.getLogger(__name__)
+
+REJECTIONS: Final = {QueueFull: "queue_full", NotReady: "not_ready", Draining: "draining"}
+
+Answerer: TypeAlias = tuple[str, str]
+"""Model and version; two empty strings where the call ended before they were known."""
+
+NOBODY: Final[Answerer] = ("", "")
+
+
+class Ledger:
+    """Counts and times RPCs, and turns what ended them into a status. Thread-safe."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._series: dict[tuple[str, Answerer, str], CallSeries] = {}
+
+    def begin(self) -> None:
+        """An RPC has come."""
+        self._metrics.inflight.inc()
+
+    def succeed(self, method: str, answerer: Answerer, started_s: float) -> None:
+        """An RPC that came at `started_s`, on the clock of time.monotonic(), ended with OK."""
+        self._end(method, answerer, started_s, "OK")
+
+    def fail(
+        self, method: str, answerer: Answerer, started_s: float, error: BaseException
+    ) -> Status:
+        """It ended otherwise: gives the status that it must have."""
+        request_id = uuid.uuid4().hex[:16]
+        status = status_of(error, request_id)
+        if status.code is grpc.StatusCode.INTERNAL:
+            log.error(
+                "request failed",
+                exc_info=error if is_unexpected(error) else None,
+                extra={"method": method, "request_id": request_id},
+            )
+        if isinstance(error, DeadlineExpired):
+            self._metrics.deadline_expired.labels("queue").inc()
+        for refused, reason in REJECTIONS.items():
+            if isinstance(error, refused):
+                self._metrics.rejected.labels(reason).inc()
+        self._end(method, answerer, started_s, status.code.name)
+        return status
+
+    def _end(self, method: str, answerer: Answerer, started_s: float, code: str) -> None:
+        key = (method, answerer, code)
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = self._metrics.call_series(method, *answerer, code)
+        self._metrics.inflight.dec()
+        series.requests.inc()
+        series.duration_s.observe(time.monotonic() - started_s)
