@@ -1,4 +1,4 @@
-"""Load on one server, by h2load (Debian's nghttp2-client), and sequential calls, by grpcio."""
+"""Load on one server, by h2load (Debian's nghttp2-client)."""
 
 import re
 import shutil
@@ -6,11 +6,9 @@ import statistics
 import struct
 import subprocess
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
 import numpy as np
 from flatdense_proto.v1 import classifier_pb2 as pb
 
@@ -43,17 +41,44 @@ def check_tool() -> None:
 
 def calls_per_second(address: str, request: Request, *, in_flight: int, calls: int) -> float:
     """A closed loop of `calls` calls, `in_flight` at a time, over a few connections."""
+    connections = min(CONNECTIONS, in_flight)
+    said = run_h2load(
+        address,
+        request,
+        f"--requests={calls}",
+        f"--clients={connections}",
+        f"--max-concurrent-streams={in_flight // connections}",
+    )
+    if f"{calls} succeeded" not in said:
+        raise SystemExit(f"h2load: not every call succeeded:\n{said}")
+    found = re.search(r"finished in ([\d.]+)(s|ms|us)", said)
+    if not found:
+        raise SystemExit(f"h2load said nothing of the time:\n{said}")
+    return calls / (float(found[1]) * {"s": 1, "ms": 1e-3, "us": 1e-6}[found[2]])
+
+
+def sequential_p50_s(address: str, request: Request, *, calls: int) -> float:
+    """The median time of one call at a time."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        one = ("--clients=1", "--max-concurrent-streams=1", f"--log-file={log}")
+        run_h2load(address, request, f"--requests={calls}", *one)
+        lines = [line.split("\t") for line in log.read_text().splitlines()]
+    if len(lines) != calls or any(status != "200" for _start, status, _took in lines):
+        raise SystemExit(f"h2load: not every one of {calls} calls succeeded")
+    return statistics.median(int(took) for _start, _status, took in lines) / 1e6
+
+
+def run_h2load(address: str, request: Request, *options: str) -> str:
+    """Posts the request again and again; gives what h2load says of it."""
     message = request.message()
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder) / "body"
         body.write_bytes(struct.pack(">BI", 0, len(message)) + message)
-        connections = min(CONNECTIONS, in_flight)
         done = subprocess.run(  # noqa: S603 -- our own arguments
             [  # noqa: S607 -- the tool that check_tool() found
                 "h2load",
-                f"--requests={calls}",
-                f"--clients={connections}",
-                f"--max-concurrent-streams={in_flight // connections}",
+                *options,
                 f"--data={body}",
                 "--header=content-type: application/grpc",
                 "--header=te: trailers",
@@ -63,22 +88,4 @@ def calls_per_second(address: str, request: Request, *, in_flight: int, calls: i
             text=True,
             check=True,
         )
-    if f"{calls} succeeded" not in done.stdout:
-        raise SystemExit(f"h2load: not every call succeeded:\n{done.stdout}")
-    found = re.search(r"finished in ([\d.]+)(s|ms|us)", done.stdout)
-    if not found:
-        raise SystemExit(f"h2load said nothing of the time:\n{done.stdout}")
-    return calls / (float(found[1]) * {"s": 1, "ms": 1e-3, "us": 1e-6}[found[2]])
-
-
-def sequential_p50_s(address: str, request: Request, *, calls: int) -> float:
-    """The median time of one call at a time, seen by a grpcio client."""
-    message = request.message()
-    times_s = []
-    with grpc.insecure_channel(address) as channel:
-        call = channel.unary_unary(METHOD)
-        for _ in range(calls):
-            started_s = time.perf_counter()
-            call(message)
-            times_s.append(time.perf_counter() - started_s)
-    return statistics.median(times_s)
+    return done.stdout

@@ -54,11 +54,11 @@ def latency(calls: int) -> Measure:
 UINT8, FP32 = pb.DATA_TYPE_UINT8, pb.DATA_TYPE_FP32
 
 CASES = (
-    Case("1 row, 1 in flight, p50", "us", latency(500)),
-    Case("1 row, 64 in flight", "rows/s", rate(1, UINT8, 64, 5000)),
-    Case("64 rows uint8, 8 in flight", "rows/s", rate(64, UINT8, 8, 2000)),
-    Case("64 rows float32, 8 in flight", "rows/s", rate(64, FP32, 8, 1000)),
-    Case("256 rows uint8, 8 in flight", "rows/s", rate(256, UINT8, 8, 1000)),
+    Case("1 row, 1 in flight, p50", "us", latency(2000)),
+    Case("1 row, 64 in flight", "rows/s", rate(1, UINT8, 64, 20_000)),
+    Case("64 rows uint8, 8 in flight", "rows/s", rate(64, UINT8, 8, 4000)),
+    Case("64 rows float32, 8 in flight", "rows/s", rate(64, FP32, 8, 2000)),
+    Case("256 rows uint8, 8 in flight", "rows/s", rate(256, UINT8, 8, 1500)),
 )
 
 

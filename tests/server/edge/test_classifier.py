@@ -6,6 +6,7 @@ import grpc
 import pytest
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
+from flatdense_server.edge.server import GrpcServer
 from flatdense_server.models.servable import Servable
 from flatdense_server.observe.metrics import Metrics
 from flatdense_server.tensors import FLOAT32, UINT8, DType, Rows
@@ -80,6 +81,7 @@ def test_many_concurrent_calls_each_get_their_own_answers(
 @pytest.mark.usefixtures("served")
 def test_known_calls_are_counted_exactly(
     stub: ClassifierStub,
+    server: GrpcServer,
     metrics: Metrics,
     request_of: RequestOf,
     draw_rows: Callable[..., Rows],
@@ -93,6 +95,7 @@ def test_known_calls_are_counted_exactly(
         with pytest.raises(grpc.RpcError):
             stub.Classify(refused)
     stub.GetModel(pb.GetModelRequest())
+    assert server.wait_idle(10)
     value = metrics.registry.get_sample_value
     known = {"model": "mnist", "version": "1"}
 

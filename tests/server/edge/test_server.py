@@ -11,7 +11,8 @@ import pytest
 from flatdense_proto.v1.classifier_pb2 import ClassifyRequest
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
 from flatdense_server.batching.queue import QueueLimits
-from flatdense_server.edge.server import EdgeOptions, GrpcServer
+from flatdense_server.edge.lane import LaneUnavailable
+from flatdense_server.edge.server import EdgeOptions, GrpcServer, LaneChoice
 from flatdense_server.listen import PortUnavailable
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
@@ -237,3 +238,68 @@ def test_the_message_limit_leaves_room_to_refuse_by_rows() -> None:
         max_batch_rows=1,
     )
     assert options.max_message_bytes > 2 * 100 * 784 * 4
+
+
+class NoLane:
+    """What a grpcio looks like that lacks what the lane needs."""
+
+    def __init__(self, _server: grpc.Server, _methods: list[str]) -> None:
+        raise LaneUnavailable("grpcio 9.9: no such thing")
+
+
+def lane_options(lane: LaneChoice) -> EdgeOptions:
+    """A server on a free port."""
+    return EdgeOptions(
+        host="127.0.0.1",
+        port=0,
+        max_request_rows=32,
+        max_inflight=4,
+        max_streams=1,
+        reflection=False,
+        lane=lane,
+        queue=QueueLimits(max_rows=100, max_tasks=100),
+        max_batch_rows=8,
+    )
+
+
+@pytest.mark.usefixtures("served")
+def test_without_a_lane_calls_go_the_public_way_and_it_is_said(
+    registry: Registry,
+    metrics: Metrics,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    connect: Callable[[GrpcServer], grpc.Channel],
+    request_of: Callable[..., ClassifyRequest],
+    draw_rows: Callable[..., Rows],
+) -> None:
+    """`auto` answers all the same, with a warning that has the reason, and a metric."""
+    monkeypatch.setattr("flatdense_server.edge.server.Lane", NoLane)
+    server = GrpcServer(lane_options("auto"), registry=registry, metrics=metrics)
+    server.start()
+    stub = ClassifierStub(connect(server))
+    assert len(stub.Classify(request_of(draw_rows(3))).classes) == 3
+    server.stop(1)
+    assert server.lane == "standard"
+    (warning,) = (record for record in caplog.records if record.levelname == "WARNING")
+    assert warning.reason == "grpcio 9.9: no such thing"
+    assert metrics.registry.get_sample_value("flatdense_lane", {"lane": "standard"}) == 1
+
+
+def test_a_lane_that_is_insisted_on_is_not_given_up(
+    registry: Registry, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`express` raises where it cannot be had."""
+    monkeypatch.setattr("flatdense_server.edge.server.Lane", NoLane)
+    with pytest.raises(LaneUnavailable, match="no such thing"):
+        GrpcServer(lane_options("express"), registry=registry, metrics=metrics)
+
+
+@pytest.mark.parametrize(("choice", "lane"), [("auto", "express"), ("standard", "standard")])
+def test_a_server_says_which_lane_it_has(
+    registry: Registry, metrics: Metrics, choice: LaneChoice, lane: str
+) -> None:
+    """The grpcio that is installed has what the express lane needs."""
+    server = GrpcServer(lane_options(choice), registry=registry, metrics=metrics)
+    server.start()
+    server.stop(0)
+    assert server.lane == lane

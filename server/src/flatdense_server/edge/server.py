@@ -126,10 +126,7 @@ class GrpcServer:
         # are such calls until the callers have heard UNAVAILABLE from us and are quiet.
         wait_quiet(self._count_calls, QUIET_S, at_most_s=min(grace_s, MAX_QUIET_WAIT_S))
         stopped = self._server.stop(max(0.0, until_s - time.monotonic()))
-        waits = [self._handlers.wait_idle, self._stream_handlers.wait_idle]
-        if self._express:
-            waits.append(self._express.wait_idle)
-        finished = all(wait_idle(until_s - time.monotonic()) for wait_idle in waits)
+        finished = self.wait_idle(until_s - time.monotonic())
         # What is left are health watchers and idle reflection streams, which would never end.
         self._server.stop(FLUSH_S)
         stopped.wait()
@@ -137,6 +134,14 @@ class GrpcServer:
             self._express.close()
         self._stream_handlers.shutdown(wait=False)
         return finished
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Waits until every accepted call has ended and is counted; False if that takes longer."""
+        until_s = time.monotonic() + timeout_s
+        waits = [self._handlers.wait_idle, self._stream_handlers.wait_idle]
+        if self._express:
+            waits.append(self._express.wait_idle)
+        return all(wait_idle(until_s - time.monotonic()) for wait_idle in waits)
 
     def _count_calls(self) -> int:
         return self._handlers.accepted + (self._express.taken if self._express else 0)

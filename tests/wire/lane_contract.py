@@ -1,0 +1,166 @@
+"""What the lane promises, tried on the grpcio that is on the path; run as a script by test_lane.py.
+
+Prints the version of grpcio at the end. Anything else is a failure.
+"""
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+from flatdense_server.edge.lane import Lane, LaneCall
+
+METHOD = "test.Service/Lane"
+LIMIT_BYTES = 100_000
+
+Answer = Callable[[LaneCall], None]
+
+
+class Server:
+    """A server with a lane whose calls one thread answers as the test says."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        options = [("grpc.max_receive_message_length", LIMIT_BYTES)]
+        self._server = grpc.server(ThreadPoolExecutor(2), options=options)
+        self._lane = Lane(self._server, [METHOD])
+        handler = grpc.unary_unary_rpc_method_handler(lambda request, _context: request[::-1])
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler("test.Service", {"Ordinary": handler}),)
+        )
+        self.port = self._server.add_insecure_port("127.0.0.1:0")
+        self._server.start()
+        self._lane.open()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        while not self._lane.ended:
+            for call in self._lane.take(wait=True, at_most=100):
+                self._answer(call)
+
+    def stop(self) -> None:
+        """Ends the server, then the lane."""
+        self._server.stop(1).wait()
+        self._lane.close()
+        self._thread.join(10)
+        assert not self._thread.is_alive(), "the lane did not end"
+
+
+def echo(call: LaneCall) -> None:
+    """Answers with the message."""
+    call.answer(call.message)
+
+
+def fails(call: Callable[[], object]) -> grpc.RpcError:
+    """The error that a call ends with."""
+    try:
+        call()
+    except grpc.RpcError as error:
+        return error
+    raise AssertionError("the call was answered")
+
+
+def check_answers(channel: grpc.Channel) -> None:
+    """A thousand calls at once, of many lengths, each get their own answer."""
+    method = channel.unary_unary(f"/{METHOD}")
+    sent = [bytes([number % 251]) * (number % 997 + 1) for number in range(1000)]
+    calls = [method.future(message) for message in sent]
+    assert [call.result(30) for call in calls] == sent
+
+
+def check_ordinary_methods(channel: grpc.Channel) -> None:
+    """Other methods of the server go on as ever."""
+    assert channel.unary_unary("/test.Service/Ordinary")(b"abc") == b"cba"
+    error = fails(lambda: channel.unary_unary("/test.Service/Unknown")(b""))
+    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def check_bad_bodies(channel: grpc.Channel) -> None:
+    """No message, an empty one, one too big: the first and last are refused, and nobody else."""
+
+    def nothing() -> Iterator[bytes]:
+        yield from ()
+
+    error = fails(lambda: channel.stream_unary(f"/{METHOD}")(nothing(), timeout=10))
+    assert error.code() is grpc.StatusCode.UNIMPLEMENTED, error
+    big = bytes(LIMIT_BYTES + 1)
+    error = fails(lambda: channel.unary_unary(f"/{METHOD}")(big, timeout=10))
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED, error
+    assert channel.unary_unary(f"/{METHOD}")(b"") == b""
+    check_answers(channel)
+
+
+def check_refusals() -> None:
+    """A refusal has its code, its text and its metadata; the call's own metadata came with it."""
+
+    def refuse(call: LaneCall) -> None:
+        given = dict(call.metadata)["x-given"]
+        call.refuse(8, f"no: {given!s}", (("x-back", "1"), ("x-back-bin", b"\x00\xff")))
+
+    server = Server(refuse)
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        method = channel.unary_unary(f"/{METHOD}")
+        error = fails(lambda: method(b"", metadata=(("x-given", "here"),)))
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert error.details() == "no: here"
+    back = dict(error.trailing_metadata())
+    assert (back["x-back"], back["x-back-bin"]) == ("1", b"\x00\xff")
+    server.stop()
+
+
+def check_callers_that_leave() -> None:
+    """A deadline is told; a caller that cancels or is late is marked, and may still be answered."""
+    held: list[LaneCall] = []
+    came = threading.Semaphore(0)
+
+    def hold(call: LaneCall) -> None:
+        held.append(call)
+        came.release()
+
+    server = Server(hold)
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        method = channel.unary_unary(f"/{METHOD}")
+        patient = method.future(b"patient")
+        came.acquire()
+        leaver = method.future(b"leaver", timeout=60)
+        came.acquire()
+        late = method.future(b"late", timeout=0.2)
+        came.acquire()
+        leaver.cancel()
+        assert late.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert held[0].deadline_s is None
+        assert held[1].deadline_s is not None
+        assert 50 < held[1].deadline_s - time.monotonic() < 61
+        until_s = time.monotonic() + 10
+        while not (held[1].cancelled and held[2].cancelled) and time.monotonic() < until_s:
+            fails(lambda: method(b"another", timeout=0.05))
+        assert held[1].cancelled
+        assert held[2].cancelled
+        for call in held[:3]:
+            call.answer(call.message)
+        assert patient.result(10) == b"patient"
+    server.stop()
+
+
+def main() -> None:
+    """All of it, and many starts and stops."""
+    logging.basicConfig()
+    server = Server(echo)
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        check_answers(channel)
+        check_ordinary_methods(channel)
+        check_bad_bodies(channel)
+    server.stop()
+    check_refusals()
+    check_callers_that_leave()
+    for _ in range(20):
+        Server(echo).stop()
+    sys.stdout.write(grpc.__version__)
+
+
+if __name__ == "__main__":
+    main()
