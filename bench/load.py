@@ -24,12 +24,15 @@ class Request:
     rows: int
     data_type: pb.DataType
 
+    def pixels(self) -> np.ndarray:
+        """The images, [rows, 784]."""
+        dtype = np.uint8 if self.data_type == pb.DATA_TYPE_UINT8 else np.float32
+        return np.random.default_rng(0).integers(0, 2, (self.rows, 784)).astype(dtype)
+
     def message(self) -> bytes:
         """The serialized ClassifyRequest."""
-        dtype = np.uint8 if self.data_type == pb.DATA_TYPE_UINT8 else np.float32
-        pixels = np.random.default_rng(0).integers(0, 2, (self.rows, 784)).astype(dtype)
         return pb.ClassifyRequest(
-            images=pixels.tobytes(), data_type=self.data_type
+            images=self.pixels().tobytes(), data_type=self.data_type
         ).SerializeToString()
 
 
@@ -40,15 +43,32 @@ def check_tool() -> None:
 
 
 def calls_per_second(address: str, request: Request, *, in_flight: int, calls: int) -> float:
-    """A closed loop of `calls` calls, `in_flight` at a time, over a few connections."""
+    """A closed loop of `calls` gRPC calls, `in_flight` at a time, over a few connections."""
     connections = min(CONNECTIONS, in_flight)
     said = run_h2load(
-        address,
-        request,
+        f"http://{address}{METHOD}",
+        frame(request),
         f"--requests={calls}",
         f"--clients={connections}",
         f"--max-concurrent-streams={in_flight // connections}",
     )
+    return read_rate(said, calls)
+
+
+def http1_calls_per_second(url: str, request: Request, *, in_flight: int, calls: int) -> float:
+    """The same over HTTP/1, a connection for each call in flight, with the bare pixels as body."""
+    said = run_h2load(
+        url,
+        request.pixels().tobytes(),
+        "--h1",
+        f"--requests={calls}",
+        f"--clients={in_flight}",
+    )
+    return read_rate(said, calls)
+
+
+def read_rate(said: str, calls: int) -> float:
+    """Calls a second, from what h2load says; ends where not every call succeeded."""
     if f"{calls} succeeded" not in said:
         raise SystemExit(f"h2load: not every call succeeded:\n{said}")
     found = re.search(r"finished in ([\d.]+)(s|ms|us)", said)
@@ -62,27 +82,32 @@ def sequential_p50_s(address: str, request: Request, *, calls: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         one = ("--clients=1", "--max-concurrent-streams=1", f"--log-file={log}")
-        run_h2load(address, request, f"--requests={calls}", *one)
+        run_h2load(f"http://{address}{METHOD}", frame(request), f"--requests={calls}", *one)
         lines = [line.split("\t") for line in log.read_text().splitlines()]
     if len(lines) != calls or any(status != "200" for _start, status, _took in lines):
         raise SystemExit(f"h2load: not every one of {calls} calls succeeded")
     return statistics.median(int(took) for _start, _status, took in lines) / 1e6
 
 
-def run_h2load(address: str, request: Request, *options: str) -> str:
-    """Posts the request again and again; gives what h2load says of it."""
+def frame(request: Request) -> bytes:
+    """A request as gRPC puts it into an HTTP/2 body."""
     message = request.message()
+    return struct.pack(">BI", 0, len(message)) + message
+
+
+def run_h2load(url: str, body: bytes, *options: str) -> str:
+    """Posts a body again and again; gives what h2load says of it."""
     with tempfile.TemporaryDirectory() as folder:
-        body = Path(folder) / "body"
-        body.write_bytes(struct.pack(">BI", 0, len(message)) + message)
+        file = Path(folder) / "body"
+        file.write_bytes(body)
         done = subprocess.run(  # noqa: S603 -- our own arguments
             [  # noqa: S607 -- the tool that check_tool() found
                 "h2load",
                 *options,
-                f"--data={body}",
+                f"--data={file}",
                 "--header=content-type: application/grpc",
                 "--header=te: trailers",
-                f"http://{address}{METHOD}",
+                url,
             ],
             capture_output=True,
             text=True,

@@ -24,6 +24,7 @@ class Server:
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
+        self._closing = False
         options = [("grpc.max_receive_message_length", LIMIT_BYTES)]
         self._server = grpc.server(ThreadPoolExecutor(2), options=options)
         self._lane = Lane(self._server, [METHOD])
@@ -39,13 +40,15 @@ class Server:
 
     def _work(self) -> None:
         while not self._lane.ended:
-            for call in self._lane.take(wait=True, at_most=100):
+            if self._closing:
+                self._lane.close()
+            for call in self._lane.take(wait_s=0.2, at_most=100):
                 self._answer(call)
 
     def stop(self) -> None:
         """Ends the server, then the lane."""
         self._server.stop(1).wait()
-        self._lane.close()
+        self._closing = True
         self._thread.join(10)
         assert not self._thread.is_alive(), "the lane did not end"
 

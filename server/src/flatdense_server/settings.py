@@ -37,6 +37,7 @@ class Settings:
     shadow_version: int | None
     shadow_fraction: float
     max_batch_rows: int
+    batch_wait_us: int
     max_request_rows: int
     max_queued_rows: int
     lane: LaneChoice
@@ -133,6 +134,13 @@ OPTIONS: Final = (
         kind=count(MAX_ROWS),
         default=1024,
         text="Biggest compiled batch; the powers of two below it are compiled too.",
+    ),
+    option(
+        "--batch-wait-us",
+        kind=click.IntRange(0, 1_000_000),
+        default=0,
+        text="Microseconds that a batch which is not full waits for more rows. On a CPU 0 is best: "
+        "while a batch runs, the next one gathers by itself.",
     ),
     option(
         "--max-request-rows",

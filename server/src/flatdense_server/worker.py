@@ -139,7 +139,12 @@ class Worker:
             registry=self._registry,
             attempts=Attempts(settings.model_dir, loader),
             make_servable=lambda loaded: Servable(
-                settings.model_name, loaded, limits=limits, metrics=metrics, shadow=shadow
+                settings.model_name,
+                loaded,
+                limits=limits,
+                metrics=metrics,
+                shadow=shadow,
+                batch_wait_s=settings.batch_wait_us / 1e6,
             ),
             statuses=statuses,
             metrics=metrics,
@@ -198,6 +203,7 @@ def edge_options(settings: Settings) -> EdgeOptions:
         lane=settings.lane,
         queue=queue_limits(settings),
         max_batch_rows=settings.max_batch_rows,
+        batch_wait_s=settings.batch_wait_us / 1e6,
     )
 
 

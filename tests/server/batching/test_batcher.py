@@ -49,8 +49,10 @@ def make_batcher(echo: Echo) -> Iterator[Callable[..., Batcher[int, int]]]:
     """Gives batchers over the echo; all are closed in the end."""
     made: list[Batcher[int, int]] = []
 
-    def make(limits: QueueLimits = ROOMY, max_batch_rows: int = 8) -> Batcher[int, int]:
-        made.append(Batcher(echo, max_batch_rows=max_batch_rows, limits=limits))
+    def make(
+        limits: QueueLimits = ROOMY, max_batch_rows: int = 8, **options: object
+    ) -> Batcher[int, int]:
+        made.append(Batcher(echo, max_batch_rows=max_batch_rows, limits=limits, **options))
         return made[-1]
 
     yield make
@@ -117,6 +119,28 @@ def test_an_expired_task_never_reaches_run(held: Batcher[int, int], echo: Echo) 
         late.result()
     assert [mate.result() for mate in mates] == [4, 6]
     assert echo.batches == [[0], [2, 3]]
+
+
+def test_a_task_that_cannot_make_it_never_reaches_run(
+    make_batcher: Callable[..., Batcher[int, int]], echo: Echo
+) -> None:
+    """Where a batch takes longer than a task has left, it is dropped at once."""
+    batcher = make_batcher(expected_s=lambda rows: 10.0 * rows)
+    hurried = submit(batcher, 1, deadline_s=time.monotonic() + 5)
+    with pytest.raises(DeadlineExpired):
+        hurried.result()
+    assert submit(batcher, 2, deadline_s=time.monotonic() + 3600).result() == 4
+    assert echo.batches == [[2]]
+
+
+def test_a_batch_that_is_not_full_waits_for_more_if_it_is_told_to(
+    make_batcher: Callable[..., Batcher[int, int]], echo: Echo
+) -> None:
+    """Tasks that come one after the other share a batch, and a full one waits no longer."""
+    batcher = make_batcher(max_batch_rows=3, wait_s=60.0)
+    futures = [submit(batcher, payload) for payload in (1, 2, 3)]
+    assert [future.result() for future in futures] == [2, 4, 6]
+    assert echo.batches == [[1, 2, 3]]
 
 
 def test_ready_tasks_share_one_batch(held: Batcher[int, int], echo: Echo) -> None:

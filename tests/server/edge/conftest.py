@@ -55,6 +55,7 @@ def start_server(
             lane=lane,
             queue=queue,
             max_batch_rows=MAX_BATCH_ROWS,
+            batch_wait_s=0,
         )
         server = GrpcServer(options, registry=registry, metrics=metrics)
         server.start()

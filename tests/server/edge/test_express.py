@@ -31,7 +31,7 @@ class ScriptedLane:
 
     def __init__(self) -> None:
         self.ended = False
-        self._arrivals: SimpleQueue[list[LaneCall] | None] = SimpleQueue()
+        self._arrivals: SimpleQueue[list[LaneCall]] = SimpleQueue()
 
     def open(self) -> None:
         """See Lane.open."""
@@ -40,19 +40,17 @@ class ScriptedLane:
         """These calls are there at once."""
         self._arrivals.put(list(calls))
 
-    def take(self, *, wait: bool, at_most: int) -> list[LaneCall]:
+    def take(self, *, wait_s: float, at_most: int) -> list[LaneCall]:
         """See Lane.take."""
         assert at_most > 0
         try:
-            calls = self._arrivals.get(block=wait)
+            return self._arrivals.get(wait_s > 0, wait_s)
         except Empty:
             return []
-        self.ended = calls is None
-        return calls or []
 
     def close(self) -> None:
         """See Lane.close."""
-        self._arrivals.put(None)
+        self.ended = True
 
 
 @dataclass(frozen=True)
@@ -135,7 +133,7 @@ def run_express(
     """Starts the loop over the scripted lane, with a queue's limits."""
     started: list[Express] = []
 
-    def run(max_rows: int = 1000, max_tasks: int = 1000) -> Express:
+    def run(max_rows: int = 1000, max_tasks: int = 1000, batch_wait_s: float = 0) -> Express:
         """With batches of at most 8 rows."""
         express = Express(
             lane,
@@ -145,6 +143,7 @@ def run_express(
             limits=QueueLimits(max_rows=max_rows, max_tasks=max_tasks),
             max_request_rows=32,
             max_batch_rows=8,
+            batch_wait_s=batch_wait_s,
         )
         express.start()
         started.append(express)
@@ -209,6 +208,26 @@ def test_a_bad_call_does_not_hurt_its_batch_mates(
     assert [len(batch) for batch in batches] == [4]
 
 
+def test_a_batch_that_is_not_full_waits_for_more_if_it_is_told_to(
+    lane: ScriptedLane,
+    run_express: Callable[..., Express],
+    publish: Callable[..., None],
+    make_servable: Callable[..., Servable],
+    call_with: Callable[..., Caller],
+    draw_rows: Callable[..., Rows],
+    batches: list[Rows],
+) -> None:
+    """Calls that come one after the other share a batch, and a full one waits no longer."""
+    publish(make_servable())
+    run_express(batch_wait_s=60)
+    callers = [call_with(draw_rows(count)) for count in (3, 2, 3)]
+    for caller in callers:
+        lane.arrive(caller.call)
+    for caller in callers:
+        assert len(caller.end().classes) == len(caller.rows)
+    assert [len(batch) for batch in batches] == [8]
+
+
 @pytest.mark.usefixtures("express")
 def test_a_caller_that_has_gone_leaves_its_batch(
     lane: ScriptedLane,
@@ -264,6 +283,24 @@ def test_a_full_queue_refuses_and_says_when_to_come_again(
     assert "3 rows are waiting and the limit is 4" in end.text
     assert end.metadata["grpc-retry-pushback-ms"] == "100"
     assert len(accepted.end().classes) == 3
+
+
+@pytest.mark.usefixtures("express")
+def test_a_call_that_cannot_make_it_never_reaches_the_engine(
+    lane: ScriptedLane,
+    call_with: Callable[..., Caller],
+    draw_rows: Callable[..., Rows],
+    batches: list[Rows],
+    registry: Registry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where a batch takes longer than a call has left, it is told at once."""
+    monkeypatch.setattr(registry.routes.default, "expected_s", lambda _rows: 30.0)
+    hurried, patient = call_with(draw_rows(3), deadline_s=10), call_with(draw_rows(2))
+    lane.arrive(hurried.call, patient.call)
+    assert hurried.end().code == StatusCode.DEADLINE_EXCEEDED.value[0]
+    assert len(patient.end().classes) == 2
+    assert [len(batch) for batch in batches] == [2]
 
 
 @pytest.mark.usefixtures("express")

@@ -219,6 +219,7 @@ def test_a_port_in_use_is_refused(registry: Registry, metrics: Metrics) -> None:
             lane="auto",
             queue=QueueLimits(max_rows=1, max_tasks=1),
             max_batch_rows=1,
+            batch_wait_s=0,
         )
         with pytest.raises(PortUnavailable, match=f"127.0.0.1:{port} is in use.*--grpc-port"):
             GrpcServer(options, registry=registry, metrics=metrics)
@@ -236,6 +237,7 @@ def test_the_message_limit_leaves_room_to_refuse_by_rows() -> None:
         lane="auto",
         queue=QueueLimits(max_rows=1, max_tasks=1),
         max_batch_rows=1,
+        batch_wait_s=0,
     )
     assert options.max_message_bytes > 2 * 100 * 784 * 4
 
@@ -259,6 +261,7 @@ def lane_options(lane: LaneChoice) -> EdgeOptions:
         lane=lane,
         queue=QueueLimits(max_rows=100, max_tasks=100),
         max_batch_rows=8,
+        batch_wait_s=0,
     )
 
 

@@ -97,3 +97,15 @@ def test_close_answers_what_was_accepted_and_refuses_the_rest(
     assert all(future.done() for future in futures)
     with pytest.raises(Draining):
         servable.submit(draw_rows(1), deadline_s=None)
+
+
+def test_a_batch_is_expected_to_take_its_best_time(
+    make_servable: Callable[..., Servable], draw_rows: Callable[..., Rows]
+) -> None:
+    """Nothing of a size that never ran; later the least of its times, piece by piece."""
+    servable = make_servable()
+    assert servable.expected_s(3) == 0
+    took_s = [servable.compute([draw_rows(count)]).took_s for count in (3, 4, 3, 8)]
+    assert servable.expected_s(4) == min(took_s[:3])
+    assert servable.expected_s(1) == 0
+    assert servable.expected_s(20) == pytest.approx(2 * took_s[3] + min(took_s[:3]))

@@ -13,11 +13,11 @@ RunBatch = Callable[[Sequence[Task[Payload, Result]]], Sequence[Result]]
 
 
 class Batcher(Generic[Payload, Result]):
-    """Runs what is ready as one batch, while the next batch gathers by itself. There is no timer.
+    """Runs what is ready as one batch, while the next batch gathers by itself.
 
     - submit() never blocks: it gives a Future, or raises QueueFull or Draining.
     - run(batch) is called on one thread, one batch at a time, and gives one result for each task.
-    - A task that was cancelled, or whose deadline has passed, is dropped before its batch runs.
+    - A task that was cancelled, or whose deadline would pass before its batch is over, is dropped.
     - Whatever happens to a batch, each of its futures is settled exactly once: with its own
       result, or with the exception that run() raised.
     - close() refuses new tasks, lets every accepted one be settled, and then ends the thread.
@@ -31,8 +31,16 @@ class Batcher(Generic[Payload, Result]):
         max_batch_rows: int,
         limits: QueueLimits,
         on_idle: Callable[[], None] = lambda: None,
+        expected_s: Callable[[int], float] = lambda _rows: 0.0,
+        wait_s: float = 0.0,
     ) -> None:
+        """`expected_s(rows)` is how long a batch of so many rows takes at best.
+
+        A batch that is not full waits for `wait_s`: for engines that gain by bigger ones.
+        """
+        self._wait_s = wait_s
         self._run = run
+        self._expected_s = expected_s
         self._on_idle = on_idle
         self._idle = True
         self._max_batch_rows = max_batch_rows
@@ -74,7 +82,8 @@ class Batcher(Generic[Payload, Result]):
 
     def _work(self) -> None:
         while batch := self._next_batch():
-            live = [task for task in batch if claim(task, now_s=time.monotonic())]
+            over_s = time.monotonic() + self._expected_s(sum(task.rows for task in batch))
+            live = [task for task in batch if claim(task, over_s=over_s)]
             if live:
                 self._settle(live)
 
@@ -86,6 +95,11 @@ class Batcher(Generic[Payload, Result]):
                 self._on_idle()
             self._changed.wait_for(lambda: self._closed or len(self._queue) > 0)
             self._idle = False
+            if self._wait_s:
+                full = self._max_batch_rows
+                self._changed.wait_for(
+                    lambda: self._closed or self._queue.rows >= full, self._wait_s
+                )
             return self._queue.take(self._max_batch_rows)
 
     def _settle(self, batch: list[Task[Payload, Result]]) -> None:
@@ -100,13 +114,13 @@ class Batcher(Generic[Payload, Result]):
             task.future.set_result(result)
 
 
-def claim(task: Task[Payload, Result], *, now_s: float) -> bool:
-    """Whether a task goes into its batch. One that does not is settled here."""
+def claim(task: Task[Payload, Result], *, over_s: float) -> bool:
+    """Whether a task goes into a batch that is over then. One that does not is settled here."""
     if not task.future.set_running_or_notify_cancel():
         return False
-    if task.deadline_s is not None and task.deadline_s <= now_s:
+    if task.deadline_s is not None and task.deadline_s <= over_s:
         task.future.set_exception(
-            DeadlineExpired("the deadline passed while the request waited for its turn.")
+            DeadlineExpired("the deadline came before the request could be answered.")
         )
         return False
     return True

@@ -1,5 +1,6 @@
 """The express lane: one thread takes calls from gRPC's core, batches them, and answers them."""
 
+import logging
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,11 @@ from flatdense_server.models.servable import Servable
 from flatdense_server.protocols.codec import Codec
 from flatdense_server.selector import Selector
 from flatdense_server.tensors import DType, Outputs, Rows
+
+log = logging.getLogger(__name__)
+
+WAIT_S: Final = 0.2
+"""How often an idle lane looks whether it is to end."""
 
 JOIN_S: Final = 1.0
 
@@ -40,7 +46,8 @@ class Passenger:
 class Express:
     """Takes what is ready, judges each call alone, runs one batch, answers each call alone.
 
-    There is no timer and no other thread: while a batch runs, the next one gathers in gRPC's core.
+    There is no other thread, and no timer unless one is asked for: while a batch runs, the next one
+    gathers in gRPC's core.
     """
 
     def __init__(
@@ -53,8 +60,12 @@ class Express:
         limits: QueueLimits,
         max_request_rows: int,
         max_batch_rows: int,
+        batch_wait_s: float = 0.0,
     ) -> None:
-        """Makes no thread yet: start() does, after the server's."""
+        """Makes no thread yet: start() does, after the server's.
+
+        A batch that is not full waits for `batch_wait_s`: for engines that gain by bigger ones.
+        """
         self._lane = lane
         self._codecs = {codec.method: codec for codec in codecs}
         self._registry = registry
@@ -62,6 +73,8 @@ class Express:
         self._queue: ReadyQueue[Passenger] = ReadyQueue(limits)
         self._max_request_rows = max_request_rows
         self._max_batch_rows = max_batch_rows
+        self._batch_wait_s = batch_wait_s
+        self._closing = False
         self._thread = threading.Thread(target=self._work, name="express", daemon=True)
         self._rested = threading.Event()
         self.taken = 0
@@ -81,22 +94,45 @@ class Express:
 
         A thread that is still in the engine then is left behind: nobody waits for its answers.
         """
-        self._lane.close()
+        self._closing = True
         self._thread.join(JOIN_S)
 
     def _work(self) -> None:
         while not self._lane.ended:
             self._rested.set()
             self._registry.rest()
-            calls = self._lane.take(wait=True, at_most=AT_MOST_CALLS)
-            while calls or self._queue:
-                self._rested.clear()
-                for call in calls:
-                    self.taken += 1
-                    self._ledger.begin()
-                    self._admit(call)
-                self._ride(self._queue.take(self._max_batch_rows))
-                calls = self._lane.take(wait=False, at_most=AT_MOST_CALLS)
+            if self._closing:
+                self._lane.close()
+            try:
+                self._serve(self._lane.take(wait_s=WAIT_S, at_most=AT_MOST_CALLS))
+            except Exception:
+                # Whatever it was, the calls that come later are answered.
+                log.exception("the express lane stumbled")
+
+    def _serve(self, calls: list[LaneCall]) -> None:
+        """Answers these calls, and all that come meanwhile."""
+        while calls or self._queue:
+            self._rested.clear()
+            self._admit_all(calls)
+            if self._batch_wait_s:
+                self._gather(time.monotonic() + self._batch_wait_s)
+            if batch := self._queue.take(self._max_batch_rows):
+                self._ride(batch)
+            calls = self._lane.take(wait_s=0, at_most=AT_MOST_CALLS)
+
+    def _gather(self, until_s: float) -> None:
+        """Waits for more calls, until then or until a batch is full."""
+        while self._queue and self._queue.rows < self._max_batch_rows:
+            left_s = until_s - time.monotonic()
+            if left_s <= 0:
+                break
+            self._admit_all(self._lane.take(wait_s=left_s, at_most=AT_MOST_CALLS))
+
+    def _admit_all(self, calls: list[LaneCall]) -> None:
+        for call in calls:
+            self.taken += 1
+            self._ledger.begin()
+            self._admit(call)
 
     def _admit(self, call: LaneCall) -> None:
         answerer = NOBODY
@@ -121,11 +157,11 @@ class Express:
             self._refuse(call, answerer, error)
 
     def _ride(self, batch: Sequence[Passenger]) -> None:
-        now_s = time.monotonic()
-        riding = [passenger for passenger in batch if self._is_wanted(passenger, now_s)]
+        servable = batch[0].servable
+        over_s = time.monotonic() + servable.expected_s(sum(each.rows for each in batch))
+        riding = [passenger for passenger in batch if self._is_wanted(passenger, over_s)]
         if not riding:
             return
-        servable = riding[0].servable
         try:
             computed = servable.compute([passenger.pixels for passenger in riding])
         except Draining:
@@ -139,12 +175,12 @@ class Express:
                 self._answer(passenger, outputs)
             servable.record(computed, (passenger.call.arrived_s for passenger in riding))
 
-    def _is_wanted(self, passenger: Passenger, now_s: float) -> bool:
-        """Whether a call goes into its batch. One that does not is ended here."""
+    def _is_wanted(self, passenger: Passenger, over_s: float) -> bool:
+        """Whether a call goes into a batch that is over then. One that does not is ended here."""
         call = passenger.call
         error: BaseException
-        if call.deadline_s is not None and call.deadline_s <= now_s:
-            error = DeadlineExpired("the deadline passed while the request waited for its turn.")
+        if call.deadline_s is not None and call.deadline_s <= over_s:
+            error = DeadlineExpired("the deadline came before the request could be answered.")
         elif call.cancelled:
             error = CancelledError()
         else:

@@ -29,9 +29,6 @@ FOREVER_S: Final = 1e9
 UNIMPLEMENTED: Final = 12
 """What gRPC answers to a unary call without a message, or with two."""
 
-WAIT_S: Final = 0.2
-"""How long take() waits for a first call."""
-
 
 class LaneUnavailable(Exception):
     """The grpcio that is installed has not what the lane needs."""
@@ -71,7 +68,6 @@ class Lane:
     def __init__(self, server: grpc.Server, methods: Iterable[str]) -> None:
         """Takes over `methods`, each `package.Service/Method`."""
         self._methods = tuple(methods)
-        self._closing = False
         self.ended = False
         """Whether the server has shut down, and everything of it was taken."""
         try:
@@ -101,16 +97,13 @@ class Lane:
             for _ in range(AHEAD):
                 self._ask_for(method)
 
-    def take(self, *, wait: bool, at_most: int) -> list[LaneCall]:
+    def take(self, *, wait_s: float, at_most: int) -> list[LaneCall]:
         """The calls that are there now, in the order of their messages.
 
-        Where none is and `wait`, waits for a while for the first.
+        Where none is, waits so long for the first.
         """
-        if self._closing and wait:
-            # Here and not in close(): to answer a call after this would end the process.
-            self._queue.shutdown()
         calls: list[LaneCall] = []
-        until_s = time.time() + WAIT_S if wait else 0  # noqa: TID251 -- the core's own clock
+        until_s = time.time() + wait_s if wait_s else 0  # noqa: TID251 -- the core's own clock
         while len(calls) < at_most:
             event = self._queue.poll(until_s)
             if event.completion_type == self._timeout:
@@ -125,11 +118,11 @@ class Lane:
         return calls
 
     def close(self) -> None:
-        """Lets take() end the lane: the server has shut down. On any thread.
+        """Lets take() end the lane. When the server has shut down, and every call was ended.
 
-        Who waits for calls has ended all those that it took before.
+        To end a call after this would end the process.
         """
-        self._closing = True
+        self._queue.shutdown()
 
     def _ask_for(self, method: str) -> None:
         def begin(event: Event) -> None:

@@ -63,6 +63,8 @@ class EdgeOptions:
     queue: QueueLimits
     """Of the express lane."""
     max_batch_rows: int
+    batch_wait_s: float
+    """How long a batch that is not full waits for more."""
 
     @property
     def max_message_bytes(self) -> int:
@@ -243,6 +245,7 @@ def make_express(
         limits=options.queue,
         max_request_rows=options.max_request_rows,
         max_batch_rows=options.max_batch_rows,
+        batch_wait_s=options.batch_wait_s,
     )
 
 

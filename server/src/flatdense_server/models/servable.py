@@ -53,8 +53,12 @@ class Servable:
         limits: QueueLimits,
         metrics: Metrics,
         shadow: Shadow | None = None,
+        batch_wait_s: float = 0.0,
     ) -> None:
-        """Takes a loaded version over; its batches are shown to `shadow`."""
+        """Takes a loaded version over; its batches are shown to `shadow`.
+
+        A batch of submit() that is not full waits for `batch_wait_s`.
+        """
         self.name = name
         self.version = loaded.number
         self.answerer = (name, str(loaded.number))
@@ -64,6 +68,7 @@ class Servable:
         self._engine = loaded.engine
         self._shadow = shadow
         self._running = threading.Lock()
+        self._best_s: dict[int, float] = {}
         self._closed = False
         labels = (name, self.version)
         self._queue_duration_s = metrics.queue_duration_s.labels(*labels)
@@ -79,6 +84,8 @@ class Servable:
             max_batch_rows=spec.ladder.top,
             limits=limits,
             on_idle=self.rest,
+            expected_s=self.expected_s,
+            wait_s=batch_wait_s,
         )
 
     @property
@@ -93,6 +100,13 @@ class Servable:
         takes the rows out of the queue. Raises QueueFull or Draining at once.
         """
         return self._batcher.submit(rows, rows=len(rows), kind=rows.dtype, deadline_s=deadline_s)
+
+    def expected_s(self, rows: int) -> float:
+        """How long a batch of so many rows takes at best; 0 where none has run yet."""
+        ladder = self.engine_spec.ladder
+        return sum(
+            self._best_s.get(ladder.fit(stop - start), 0.0) for start, stop in ladder.cut(rows)
+        )
 
     def compute(self, parts: Sequence[Rows]) -> Computed:
         """Runs one batch now: the rows of some requests, of one dtype.
@@ -112,7 +126,12 @@ class Servable:
                     "inference failed", extra={"model": self.name, "version": self.version}
                 )
                 raise InferenceFailed("the engine failed on this batch.") from error
-            return Computed(parts, outputs, started_s, time.monotonic() - started_s)
+            took_s = time.monotonic() - started_s
+        rows, ladder = len(outputs.classes), self.engine_spec.ladder
+        if rows <= ladder.top:
+            size = ladder.fit(rows)
+            self._best_s[size] = min(took_s, self._best_s.get(size, took_s))
+        return Computed(parts, outputs, started_s, took_s)
 
     def record(self, batch: Computed, enqueued_s: Iterable[float]) -> None:
         """Counts a batch, and shows it to the shadow; `enqueued_s` is when each request came."""

@@ -1,0 +1,47 @@
+"""The model behind mosec: bytes in, probabilities out, by numpy. Run in mosec's own environment.
+
+Arguments: the dtype of the pixels, the version's folder, then mosec's own options.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from mosec import Server, Worker
+from safetensors.numpy import load_file
+
+DTYPE = np.dtype(sys.argv.pop(1))
+FOLDER = Path(sys.argv.pop(1))
+MAX_BATCH_REQUESTS = 64
+
+
+class Classifier(Worker):
+    """Rows of several requests are one product."""
+
+    def __init__(self) -> None:
+        self._weights = load_file(FOLDER / "weights.safetensors")
+
+    def deserialize(self, data: bytes) -> np.ndarray:
+        """Rows of 784."""
+        return np.frombuffer(data, DTYPE).reshape(-1, 784)
+
+    def forward(self, data: list[np.ndarray]) -> list[np.ndarray]:
+        """The probabilities of each request."""
+        weights = self._weights
+        rows = np.concatenate(data)
+        scaled = rows.astype(np.float32) / np.float32(255) if np.uint8 == DTYPE else rows
+        hidden = np.maximum(scaled @ weights["hidden/kernel"] + weights["hidden/bias"], 0)
+        logits = hidden @ weights["output/kernel"] + weights["output/bias"]
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        stops = np.cumsum([len(each) for each in data])[:-1]
+        return np.split(powers / powers.sum(axis=1, keepdims=True), stops)
+
+    def serialize(self, data: np.ndarray) -> bytes:
+        """float32, row after row."""
+        return data.tobytes()
+
+
+if __name__ == "__main__":
+    server = Server()
+    server.append_worker(Classifier, num=1, max_batch_size=MAX_BATCH_REQUESTS)
+    server.run()
