@@ -11,6 +11,8 @@ SERVING: Final = ROOT / "bench" / "results" / "serving.json"
 SERVING_PAGE: Final = ROOT / "README.md"
 ENGINES: Final = ROOT / "bench" / "results" / "engines.json"
 ENGINES_PAGE: Final = ROOT / "docs" / "decisions" / "0001-xla-ahead-of-time.md"
+PEERS: Final = ROOT / "bench" / "results" / "peers.json"
+PEERS_PAGE: Final = ROOT / "docs" / "decisions" / "0004-express-lane.md"
 
 SECTION: Final = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- end -->)", re.DOTALL)
 """The part of a document that a benchmark writes."""
@@ -71,6 +73,38 @@ def render_engines(results: Results) -> str:
     )
     lines += ["", note]
     return "\n".join(lines) + "\n"
+
+
+def render_peers(results: Results) -> str:
+    """Peers: the table and the machine it was measured on, in Markdown."""
+    names = list(next(iter(results["figures"].values())))
+    lines = [
+        f"| rows/s | {' | '.join(names)} |",
+        f"|---|{'---|' * len(names)}",
+    ]
+    for case, rates in results["figures"].items():
+        cells = [describe_rate(rates["flatdense"], rates.get(name, [])) for name in names]
+        lines.append(f"| {case} | {' | '.join(cells)} |")
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    rounds = len(next(iter(results["figures"].values()))["flatdense"])
+    note = (
+        f"Medians of {rounds} rounds (`bench/peers/compare.py`), the servers in turn, one worker "
+        "each, the peers with one compute thread; in brackets how many times as many flatdense "
+        "had, least to most. "
+        f"{versions}; on {describe(results['machine'])}. The load generator ran on the same cores."
+    )
+    return "\n".join([*lines, "", note]) + "\n"
+
+
+def describe_rate(ours: list[float], theirs: list[float]) -> str:
+    """A peer's median rate, and ours over it."""
+    if not theirs:
+        return "-"
+    rate = f"{statistics.median(theirs):,.0f}"
+    if theirs == ours:
+        return rate
+    ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
+    return f"{rate} ({min(ratios):.1f} to {max(ratios):.1f}x)"
 
 
 def describe(machine: dict[str, Any]) -> str:

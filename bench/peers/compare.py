@@ -2,14 +2,12 @@
 
 Each peer runs in an environment of its own, made in `--environments` from PyPI on first use, with
 one worker and one compute thread. Its answers are compared with the golden ones before.
-Writes bench/results/peers.json, with the machine's description.
+Writes bench/results/peers.json, with the machine's description, and a decision record's table.
 """
 
 import argparse
-import json
 import os
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -37,6 +35,7 @@ from load import (  # noqa: E402 -- after the path that it is on
     http1_calls_per_second,
 )
 from machine import describe_machine  # noqa: E402
+from report import PEERS, PEERS_PAGE, publish, render_peers  # noqa: E402
 from server_process import ServerProcess  # noqa: E402
 
 VERSION = ROOT / "exported_model" / "1"
@@ -122,7 +121,8 @@ def mosec(environments: Path, dtype: str) -> Iterator[Peer]:
     python = make_environment(environments / "mosec", "mosec", "numpy", "safetensors")
     port = free_port()
     script = HERE / "mosec_server.py"
-    with run([python, script, dtype, VERSION, "--port", str(port), "--log-level", "error"]):
+    command = [python, script, "--port", str(port), "--log-level", "error"]
+    with run(command, {"PEER_DTYPE": dtype, "PEER_FOLDER": str(VERSION)}):
         url = f"http://127.0.0.1:{port}/inference"
         images = golden_images()
         sent = images if dtype == "uint8" else images.astype(np.float32) / np.float32(255)
@@ -156,18 +156,23 @@ def main(environments: Path) -> None:
                             figures.setdefault(case.name, {}).setdefault(name, []).append(
                                 case.rows * rate
                             )
-    results = {"machine": describe_machine(), "unit": "rows/s", "figures": figures}
-    (HERE.parent / "results" / "peers.json").write_text(json.dumps(results, indent=2) + "\n")
-    for case_name, rates in figures.items():
-        print(case_name)
-        for name, values in rates.items():
-            ratios = [
-                ours / theirs for ours, theirs in zip(rates["flatdense"], values, strict=True)
-            ]
-            print(
-                f"  {name:15} {statistics.median(values):10,.0f} rows/s, flatdense "
-                f"{statistics.median(ratios):5.2f}x ({min(ratios):.2f} to {max(ratios):.2f})"
-            )
+    results = {
+        "machine": describe_machine(),
+        "versions": {"mosec": version_of(environments / "mosec", "mosec")},
+        "figures": figures,
+    }
+    section = render_peers(results)
+    publish(results, PEERS, PEERS_PAGE, section)
+    print(section)
+
+
+def version_of(environment: Path, package: str) -> str:
+    """What an environment has of a package."""
+    script = f"import importlib.metadata as m; print(m.version({package!r}))"
+    done = subprocess.run(  # noqa: S603 -- the environment that we made
+        [environment / "bin" / "python", "-c", script], check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
 
 
 def calls_of(name: str, case: Case) -> int:
@@ -206,9 +211,11 @@ def make_environment(folder: Path, *packages: str) -> Path:
 
 
 @contextmanager
-def run(command: list[object], **options: object) -> Iterator[subprocess.Popen[bytes]]:
+def run(
+    command: list[object], variables: dict[str, str] | None = None, **options: object
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process, held to one compute thread, that ends with the context."""
-    environment = {**os.environ, **ONE_THREAD}  # noqa: TID251 -- handed on
+    environment = {**os.environ, **ONE_THREAD, **(variables or {})}  # noqa: TID251 -- handed on
     with subprocess.Popen(command, env=environment, **options) as process:  # type: ignore[call-overload]  # noqa: S603
         try:
             yield process

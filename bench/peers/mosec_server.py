@@ -1,17 +1,17 @@
 """The model behind mosec: bytes in, probabilities out, by numpy. Run in mosec's own environment.
 
-Arguments: the dtype of the pixels, the version's folder, then mosec's own options.
+PEER_DTYPE is the dtype of the pixels, PEER_FOLDER the version's folder: mosec has the arguments.
 """
 
-import sys
+import os
 from pathlib import Path
 
 import numpy as np
 from mosec import Server, Worker
 from safetensors.numpy import load_file
 
-DTYPE = np.dtype(sys.argv.pop(1))
-FOLDER = Path(sys.argv.pop(1))
+DTYPE = np.dtype(os.environ["PEER_DTYPE"])  # noqa: TID251 -- mosec starts us in processes of its own
+FOLDER = Path(os.environ["PEER_FOLDER"])  # noqa: TID251
 MAX_BATCH_REQUESTS = 64
 
 
