@@ -51,6 +51,7 @@ bench: setup  ## Measure, and write bench/results/
 	$(BIN)/python bench/engines.py
 	$(BIN)/python bench/swaps.py
 	$(BIN)/python bench/run.py
+	$(BIN)/python bench/tail.py
 
 lock: $(VENV)/.developing  ## Write the versions in .venv to constraints.txt
 	$(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^flatdense' > constraints.txt

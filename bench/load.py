@@ -15,6 +15,7 @@ from flatdense_proto.v1 import classifier_pb2 as pb
 METHOD = "/flatdense.v1.Classifier/Classify"
 
 CONNECTIONS = 4
+OPEN_LOOP_CONNECTIONS = 8
 
 
 @dataclass(frozen=True)
@@ -79,14 +80,35 @@ def read_rate(said: str, calls: int) -> float:
 
 def sequential_p50_s(address: str, request: Request, *, calls: int) -> float:
     """The median time of one call at a time."""
+    return statistics.median(
+        latencies_s(address, request, calls, "--clients=1", "--max-concurrent-streams=1")
+    )
+
+
+def open_loop_latencies_s(
+    address: str, request: Request, *, calls_a_second: int, calls: int
+) -> list[float]:
+    """The times of calls that begin at a fixed rate, however slow their answers are."""
+    return latencies_s(
+        address,
+        request,
+        calls,
+        f"--clients={OPEN_LOOP_CONNECTIONS}",
+        "--max-concurrent-streams=100",
+        f"--rps={calls_a_second // OPEN_LOOP_CONNECTIONS}",
+    )
+
+
+def latencies_s(address: str, request: Request, calls: int, *options: str) -> list[float]:
+    """The time of each call; ends where not every call succeeded."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        one = ("--clients=1", "--max-concurrent-streams=1", f"--log-file={log}")
-        run_h2load(f"http://{address}{METHOD}", frame(request), f"--requests={calls}", *one)
+        url = f"http://{address}{METHOD}"
+        run_h2load(url, frame(request), f"--requests={calls}", f"--log-file={log}", *options)
         lines = [line.split("\t") for line in log.read_text().splitlines()]
     if len(lines) != calls or any(status != "200" for _start, status, _took in lines):
         raise SystemExit(f"h2load: not every one of {calls} calls succeeded")
-    return statistics.median(int(took) for _start, _status, took in lines) / 1e6
+    return [int(took) / 1e6 for _start, _status, took in lines]
 
 
 def frame(request: Request) -> bytes:

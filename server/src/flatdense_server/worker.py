@@ -1,5 +1,6 @@
 """One serving process: start -> load -> serve -> drain -> stop."""
 
+import gc
 import logging
 import threading
 import time
@@ -102,6 +103,9 @@ class Worker:
             self._load_error = error
             self._stop.set()
             return
+        # What is there now stays: the collector need not walk it again while callers wait.
+        gc.collect()
+        gc.freeze()
         self._grpc.health.set_serving()
         metrics = servable.facts.metrics
         log.info(

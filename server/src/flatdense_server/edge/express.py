@@ -129,9 +129,9 @@ class Express:
             self._admit_all(self._lane.take(wait_s=left_s, at_most=AT_MOST_CALLS))
 
     def _admit_all(self, calls: list[LaneCall]) -> None:
+        self.taken += len(calls)
+        self._ledger.begin(len(calls))
         for call in calls:
-            self.taken += 1
-            self._ledger.begin()
             self._admit(call)
 
     def _admit(self, call: LaneCall) -> None:
@@ -171,8 +171,12 @@ class Express:
             for passenger in riding:
                 self._refuse(passenger.call, servable.answerer, error)
         else:
-            for passenger, outputs in zip(riding, computed.split(), strict=True):
-                self._answer(passenger, outputs)
+            answered = [
+                passenger
+                for passenger, outputs in zip(riding, computed.split(), strict=True)
+                if self._answer(passenger, outputs)
+            ]
+            self._count(answered, servable)
             servable.record(computed, (passenger.call.arrived_s for passenger in riding))
 
     def _is_wanted(self, passenger: Passenger, over_s: float) -> bool:
@@ -197,17 +201,25 @@ class Express:
         except Exception as error:  # noqa: BLE001 -- whatever it is, the caller is told
             self._refuse(passenger.call, passenger.servable.answerer, error)
 
-    def _answer(self, passenger: Passenger, outputs: Outputs) -> None:
-        servable, call = passenger.servable, passenger.call
+    def _answer(self, passenger: Passenger, outputs: Outputs) -> bool:
+        """Whether a call was answered; one that was not is refused."""
+        servable = passenger.servable
         try:
             message = passenger.codec.encode(
                 outputs, model_name=servable.name, model_version=servable.version
             )
         except Exception as error:  # noqa: BLE001 -- whatever it is, the caller is told
-            self._refuse(call, servable.answerer, error)
-            return
-        call.answer(message)
-        self._ledger.succeed(call.method, servable.answerer, call.arrived_s)
+            self._refuse(passenger.call, servable.answerer, error)
+            return False
+        passenger.call.answer(message)
+        return True
+
+    def _count(self, answered: Sequence[Passenger], servable: Servable) -> None:
+        """Counts the calls of a batch, which may be of several methods."""
+        for method in self._codecs:
+            arrived_s = [each.call.arrived_s for each in answered if each.call.method == method]
+            if arrived_s:
+                self._ledger.succeed(method, servable.answerer, *arrived_s)
 
     def _refuse(self, call: LaneCall, answerer: Answerer, error: BaseException) -> None:
         status = self._ledger.fail(call.method, answerer, call.arrived_s, error)

@@ -3,6 +3,7 @@
 import logging
 import time
 import uuid
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 import grpc
@@ -28,12 +29,12 @@ class Ledger:
         self._metrics = metrics
         self._series: dict[tuple[str, Answerer, str], CallSeries] = {}
 
-    def begin(self) -> None:
-        """An RPC has come."""
-        self._metrics.inflight.inc()
+    def begin(self, calls: int = 1) -> None:
+        """RPCs have come."""
+        self._metrics.inflight.inc(calls)
 
-    def succeed(self, method: str, answerer: Answerer, started_s: float) -> None:
-        """An RPC that came at `started_s`, on the clock of time.monotonic(), ended with OK."""
+    def succeed(self, method: str, answerer: Answerer, *started_s: float) -> None:
+        """RPCs that came at these times, on the clock of time.monotonic(), ended with OK."""
         self._end(method, answerer, started_s, "OK")
 
     def fail(
@@ -53,14 +54,16 @@ class Ledger:
         for refused, reason in REJECTIONS.items():
             if isinstance(error, refused):
                 self._metrics.rejected.labels(reason).inc()
-        self._end(method, answerer, started_s, status.code.name)
+        self._end(method, answerer, (started_s,), status.code.name)
         return status
 
-    def _end(self, method: str, answerer: Answerer, started_s: float, code: str) -> None:
+    def _end(self, method: str, answerer: Answerer, started_s: Sequence[float], code: str) -> None:
         key = (method, answerer, code)
         series = self._series.get(key)
         if series is None:
             series = self._series[key] = self._metrics.call_series(method, *answerer, code)
-        self._metrics.inflight.dec()
-        series.requests.inc()
-        series.duration_s.observe(time.monotonic() - started_s)
+        self._metrics.inflight.dec(len(started_s))
+        series.requests.inc(len(started_s))
+        now_s = time.monotonic()
+        for each_s in started_s:
+            series.duration_s.observe(now_s - each_s)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from flatdense_server.errors import Draining, NotFound, NotReady
@@ -14,7 +15,7 @@ from flatdense_server.summary import ModelSummary
 ANY: Final = Selector()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Routes:
     """Where requests go."""
 
@@ -25,7 +26,7 @@ class Routes:
     dangling: Mapping[str, int] = field(default_factory=dict)
     """Label -> version that does not: what the operator's file says and cannot be done."""
 
-    @property
+    @cached_property
     def default(self) -> Servable:
         """What answers a request that names no version. There is a version."""
         return self.versions[self.labels.get(DEFAULT_LABEL, max(self.versions))]
