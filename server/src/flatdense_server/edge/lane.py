@@ -21,7 +21,7 @@ Event: TypeAlias = Any
 CoreCall: TypeAlias = Any
 
 AHEAD: Final = 256
-"""Calls of one method that the core may hand over at once. With 16 it was a fifth slower."""
+"""Calls of one method that the core may hand over at once. With 16 it was slower."""
 
 FOREVER_S: Final = 1e9
 """A deadline that is further away is none."""
