@@ -17,6 +17,7 @@ from flatdense_server.models.loader import Loader
 from flatdense_server.models.policy import PolicyInvalid
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
+from flatdense_server.models.shadow import Shadow
 from flatdense_server.models.statuses import Statuses
 from flatdense_server.observe.metrics import Metrics
 from flatdense_server.selector import Selector
@@ -26,14 +27,29 @@ WriteVersion = Callable[..., Path]
 
 
 @pytest.fixture
+def shadow_version() -> int | None:
+    """None, unless a test says otherwise."""
+    return None
+
+
+@pytest.fixture
 def follower(
     tmp_path: Path,
     registry: Registry,
     open_engine: OpenEngine,
     statuses: Statuses,
     metrics: Metrics,
+    shadow_version: int | None,
 ) -> Iterator[Follower]:
     """Follows what write_version() writes."""
+    shadow = shadow_version and Shadow(
+        "mnist",
+        shadow_version,
+        fraction=1,
+        is_idle=lambda: registry.idle,
+        statuses=statuses,
+        metrics=metrics,
+    )
     loader = Loader(
         tmp_path,
         "mnist",
@@ -50,6 +66,7 @@ def follower(
         make_servable=lambda loaded: Servable("mnist", loaded, limits=limits, metrics=metrics),
         statuses=statuses,
         metrics=metrics,
+        shadow=shadow or None,
     )
     registry.close()
 
@@ -451,3 +468,27 @@ def test_what_nobody_wants_any_more_is_forgotten(
     assert [states(metrics, version) for version in (1, 2, 3)] == [set(), set(), {"ready"}]
     summary = registry.summarize(registry.resolve())
     assert [(status.version, status.state) for status in summary.versions] == [(3, "ready")]
+
+
+@pytest.mark.parametrize("shadow_version", [2])
+@pytest.mark.parametrize(
+    ("policy", "state"), [("", "shadow"), ("[labels]\nstable = 1\ncanary = 2", "ready")]
+)
+def test_a_shadow_is_not_served_unless_the_policy_names_it(
+    follower: Follower,
+    registry: Registry,
+    write_version: WriteVersion,
+    write_policy: Callable[[str], None],
+    metrics: Metrics,
+    policy: str,
+    state: str,
+) -> None:
+    """The newest other version answers; the candidate's state says whether it answers as well."""
+    write_version(1)
+    write_version(2)
+    if policy:
+        write_policy(policy)
+    assert follower.begin().version == 1
+    follower.look()
+    assert states(metrics, 2) == {state}
+    assert (2 in registry.routes.versions) == (state == "ready")

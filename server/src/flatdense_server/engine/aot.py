@@ -49,8 +49,8 @@ class AotEngine:
 
     The library is one for the architecture of the weights. Its ladder is the engine's, up to
     `max_batch_rows`. A big batch is computed in equal pieces, on as many as `threads` threads.
-    `rest` is called between the pieces of the constructor's work, which takes 20 ms in all. Raises
-    LibraryUnusable or VersionDamaged.
+    `rest` is called between the pieces of the constructor's work. Raises LibraryUnusable or
+    VersionDamaged.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ SURVEY_FORMAT: Final = 1
 """Grows when a survey finds out other things: those in the cache are then made again."""
 
 SURVEY_TIMEOUT_S: Final = 120
-"""TensorFlow's import is most of it: 8 s, or 30 on a slow disk."""
+"""TensorFlow's import is most of it: seconds, and more on a slow disk."""
 
 
 class Survey(msgspec.Struct, frozen=True, kw_only=True):

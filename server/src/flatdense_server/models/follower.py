@@ -193,3 +193,5 @@ class Follower:
         shadow.end()
         if candidate := self._attempts.load(shadow.version):
             shadow.begin(candidate)
+        if shadow.version in self._registry.routes.versions:
+            self._statuses.put(shadow.version, "ready")  # the policy names it: it answers as well
