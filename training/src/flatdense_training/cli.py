@@ -1,13 +1,12 @@
 """The command `flatdense-train`."""
 
-import sys
 from pathlib import Path
 
 import click
 from rich.console import Console
 
 from flatdense_training.datasets import DATASETS, MNIST
-from flatdense_training.ending import carry_out
+from flatdense_training.ending import carry_out, end
 from flatdense_training.options import CONTEXT_SETTINGS, finite, folder_option, option
 from flatdense_training.order import CompileChoice, Order
 from flatdense_training.recipe import Recipe
@@ -150,7 +149,7 @@ def main(  # noqa: PLR0913  # one parameter for each option
             undone=f"{version} is exported; only its compiled library is missing.",
             left=f"{version} is exported. No unfinished library is left in {order.cache_dir}.",
         )
-        sys.exit(status)
+        end(status)
 
     left = f"No unfinished export is left in {order.model_dir}."
-    sys.exit(carry_out(work, undone="The model was not exported.", left=left))
+    end(carry_out(work, undone="The model was not exported.", left=left))

@@ -1,6 +1,5 @@
 """The command `flatdense-compile`."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -10,7 +9,7 @@ from rich.console import Console
 from flatdense_training.aot.job import MAX_BATCH_ROWS, CompileOrder, follow
 from flatdense_training.aot.screen import CompileScreen
 from flatdense_training.aot.target import TargetName
-from flatdense_training.ending import carry_out
+from flatdense_training.ending import carry_out, end
 from flatdense_training.options import CONTEXT_SETTINGS, folder_option, option
 from flatdense_training.pixels import SIDE
 
@@ -68,7 +67,7 @@ def main(
         follow(order, CompileScreen(Console(highlight=False)))
 
     undone, left = "Nothing was compiled.", f"No unfinished library is left in {cache_dir}."
-    sys.exit(carry_out(work, undone=undone, left=left))
+    end(carry_out(work, undone=undone, left=left))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """How a command ends: with an exit code, and a sentence where it failed."""
 
+import os
 import signal
+import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from rich.console import Console
 from rich.text import Text
@@ -14,6 +17,19 @@ from flatdense_training.errors import TrainingError
 EXIT_OK = 0
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
+
+
+def end(status: int) -> NoReturn:
+    """Ends the process with this exit code.
+
+    One that was interrupted ends at once, without the interpreter's own end: threads of TensorFlow
+    may be in the middle of a step, and would crash where what they use is torn down.
+    """
+    if status == EXIT_INTERRUPTED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def carry_out(work: Callable[[], None], *, undone: str, left: str) -> int:
