@@ -18,10 +18,14 @@ from flatdense_proto.v1 import classifier_pb2 as pb
 
 METHOD: Final = "/flatdense.v1.Classifier/Classify"
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS = 0, 1, 3, 4
-END_STREAM, END_HEADERS = 1, 4
+DATA, HEADERS, RST_STREAM, SETTINGS, PING = 0, 1, 3, 4, 6
+ACK, END_STREAM, END_HEADERS = 1, 1, 4
 CANCEL: Final = struct.pack(">I", 8)
 INITIAL_WINDOW_SIZE: Final = 4
+
+HALF_OPEN_CONNECTIONS: Final = 30
+HALF_OPEN_STREAMS: Final = 100
+"""On each of them."""
 
 Abuse = Callable[[str], None]
 
@@ -91,6 +95,38 @@ def open_streams_and_leave(address: str) -> None:
         kill(connection)
 
 
+@contextlib.contextmanager
+def half_open(address: str, *, connections: int, streams: int) -> Iterator[None]:
+    """Holds calls open that have headers and no message; then their caller is killed.
+
+    The server has read all of them when the context begins.
+    """
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(connect(address)) for _ in range(connections)]
+        for connection in held:
+            stack.callback(kill, connection)
+            for stream in range(1, 2 * streams, 2):
+                connection.sendall(frame(HEADERS, END_HEADERS, stream, header_block()))
+        for connection in held:
+            wait_until_read(connection)
+        yield
+
+
+def wait_until_read(connection: socket.socket) -> None:
+    """Until the other side has read what was sent so far, or ends the connection."""
+    mark = os.urandom(8)
+    connection.sendall(frame(PING, 0, 0, mark))
+    got = b""
+    while (data := connection.recv(65_536)) and frame(PING, ACK, 0, mark) not in got + data:
+        got += data
+
+
+def hold_streams_open(address: str) -> None:
+    """Thousands of calls that never send their message, held open while a caller comes and goes."""
+    with half_open(address, connections=HALF_OPEN_CONNECTIONS, streams=HALF_OPEN_STREAMS):
+        call_and_leave(address)
+
+
 def reset_in_each_state(address: str) -> None:
     """Calls that are reset after their headers, within their message, after it, at their end."""
     whole = body()
@@ -155,6 +191,7 @@ def call_and_leave(address: str) -> None:
 ABUSES: Final[tuple[Abuse, ...]] = (
     send_garbage,
     open_streams_and_leave,
+    hold_streams_open,
     reset_in_each_state,
     never_read,
     be_killed_mid_call,

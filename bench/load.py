@@ -37,6 +37,16 @@ class Request:
         ).SerializeToString()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Post:
+    """A body that is sent again and again, and how long the answer must be, where that is known."""
+
+    url: str
+    body: bytes
+    http1: bool = False
+    answer_bytes: int | None = None
+
+
 def check_tool() -> None:
     """Ends with a sentence where h2load is missing."""
     if shutil.which("h2load") is None:
@@ -45,33 +55,34 @@ def check_tool() -> None:
 
 def calls_per_second(address: str, request: Request, *, in_flight: int, calls: int) -> float:
     """A closed loop of `calls` gRPC calls, `in_flight` at a time, over a few connections."""
-    connections = min(CONNECTIONS, in_flight)
+    return posts_per_second(classify(address, request), in_flight=in_flight, calls=calls)
+
+
+def posts_per_second(post: Post, *, in_flight: int, calls: int) -> float:
+    """The same of any post; over HTTP/1, a connection for each call in flight."""
+    connections = in_flight if post.http1 else min(CONNECTIONS, in_flight)
     said = run_h2load(
-        f"http://{address}{METHOD}",
-        frame(request),
+        post,
         f"--requests={calls}",
         f"--clients={connections}",
         f"--max-concurrent-streams={in_flight // connections}",
     )
+    check_answers(said, post, calls)
     return read_rate(said, calls)
 
 
-def http1_calls_per_second(url: str, request: Request, *, in_flight: int, calls: int) -> float:
-    """The same over HTTP/1, a connection for each call in flight, with the bare pixels as body."""
-    said = run_h2load(
-        url,
-        request.pixels().tobytes(),
-        "--h1",
-        f"--requests={calls}",
-        f"--clients={in_flight}",
-    )
-    return read_rate(said, calls)
+def check_answers(said: str, post: Post, calls: int) -> None:
+    """Ends where not every call had an answer of the right length: gRPC's errors are 200, too."""
+    if f"{calls} succeeded" not in said:
+        raise SystemExit(f"h2load: not every call succeeded:\n{said}")
+    found = re.search(r"\((\d+)\) data", said)
+    if post.answer_bytes is None or (found and int(found[1]) == calls * post.answer_bytes):
+        return
+    raise SystemExit(f"h2load: not every answer had {post.answer_bytes} bytes:\n{said}")
 
 
 def read_rate(said: str, calls: int) -> float:
-    """Calls a second, from what h2load says; ends where not every call succeeded."""
-    if f"{calls} succeeded" not in said:
-        raise SystemExit(f"h2load: not every call succeeded:\n{said}")
+    """Calls a second, from what h2load says."""
     found = re.search(r"finished in ([\d.]+)(s|ms|us)", said)
     if not found:
         raise SystemExit(f"h2load said nothing of the time:\n{said}")
@@ -80,9 +91,12 @@ def read_rate(said: str, calls: int) -> float:
 
 def sequential_p50_s(address: str, request: Request, *, calls: int) -> float:
     """The median time of one call at a time."""
-    return statistics.median(
-        latencies_s(address, request, calls, "--clients=1", "--max-concurrent-streams=1")
-    )
+    return sequential_post_p50_s(classify(address, request), calls=calls)
+
+
+def sequential_post_p50_s(post: Post, *, calls: int) -> float:
+    """The same of any post."""
+    return statistics.median(latencies_s(post, calls, "--clients=1", "--max-concurrent-streams=1"))
 
 
 def open_loop_latencies_s(
@@ -90,8 +104,7 @@ def open_loop_latencies_s(
 ) -> list[float]:
     """The times of calls that begin at a fixed rate, however slow their answers are."""
     return latencies_s(
-        address,
-        request,
+        classify(address, request),
         calls,
         f"--clients={OPEN_LOOP_CONNECTIONS}",
         "--max-concurrent-streams=100",
@@ -99,37 +112,42 @@ def open_loop_latencies_s(
     )
 
 
-def latencies_s(address: str, request: Request, calls: int, *options: str) -> list[float]:
+def latencies_s(post: Post, calls: int, *options: str) -> list[float]:
     """The time of each call; ends where not every call succeeded."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        url = f"http://{address}{METHOD}"
-        run_h2load(url, frame(request), f"--requests={calls}", f"--log-file={log}", *options)
+        said = run_h2load(post, f"--requests={calls}", f"--log-file={log}", *options)
         lines = [line.split("\t") for line in log.read_text().splitlines()]
+    check_answers(said, post, calls)
     if len(lines) != calls or any(status != "200" for _start, status, _took in lines):
         raise SystemExit(f"h2load: not every one of {calls} calls succeeded")
     return [int(took) / 1e6 for _start, _status, took in lines]
 
 
-def frame(request: Request) -> bytes:
-    """A request as gRPC puts it into an HTTP/2 body."""
-    message = request.message()
+def classify(address: str, request: Request) -> Post:
+    """A request to a server of our protocol."""
+    return Post(url=f"http://{address}{METHOD}", body=frame(request.message()))
+
+
+def frame(message: bytes) -> bytes:
+    """A message as gRPC puts it into an HTTP/2 body."""
     return struct.pack(">BI", 0, len(message)) + message
 
 
-def run_h2load(url: str, body: bytes, *options: str) -> str:
+def run_h2load(post: Post, *options: str) -> str:
     """Posts a body again and again; gives what h2load says of it."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "body"
-        file.write_bytes(body)
+        file.write_bytes(post.body)
         done = subprocess.run(  # noqa: S603 -- our own arguments
             [  # noqa: S607 -- the tool that check_tool() found
                 "h2load",
+                *(["--h1"] if post.http1 else []),
                 *options,
                 f"--data={file}",
                 "--header=content-type: application/grpc",
                 "--header=te: trailers",
-                url,
+                post.url,
             ],
             capture_output=True,
             text=True,

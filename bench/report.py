@@ -13,11 +13,20 @@ ENGINES: Final = ROOT / "bench" / "results" / "engines.json"
 ENGINES_PAGE: Final = ROOT / "docs" / "decisions" / "0001-xla-ahead-of-time.md"
 PEERS: Final = ROOT / "bench" / "results" / "peers.json"
 PEERS_PAGE: Final = ROOT / "docs" / "decisions" / "0004-express-lane.md"
+OVERLOAD: Final = ROOT / "bench" / "results" / "overload.json"
+OVERLOAD_PAGE: Final = ROOT / "docs" / "operations.md"
 
 SECTION: Final = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- end -->)", re.DOTALL)
 """The part of a document that a benchmark writes."""
 
+OURS: Final = "flatdense"
+LIMIT: Final = "C HTTP/2 server"
+"""Names of two of the servers that are compared."""
+
 Results = dict[str, Any]
+
+Rounds = dict[str, list[float]]
+"""What each server reached in each round."""
 
 
 def publish(results: Results, file: Path, page: Path, section: str) -> None:
@@ -76,35 +85,65 @@ def render_engines(results: Results) -> str:
 
 
 def render_peers(results: Results) -> str:
-    """Peers: the table and the machine it was measured on, in Markdown."""
-    names = list(next(iter(results["figures"].values())))
-    lines = [
-        f"| rows/s | {' | '.join(names)} |",
-        f"|---|{'---|' * len(names)}",
-    ]
-    for case, rates in results["figures"].items():
-        cells = [describe_rate(rates["flatdense"], rates.get(name, [])) for name in names]
-        lines.append(f"| {case} | {' | '.join(cells)} |")
+    """Peers: the tables and the machine they were measured on, in Markdown."""
+    figures, p50_us = results["figures"], results.get("p50_us", {})
+    lines = render_cases("rows/s", add_float32(figures))
+    if p50_us:
+        lines += ["", *render_cases("p50, us", p50_us)]
+    rounds = len(next(iter(figures.values()))[OURS])
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    rounds = len(next(iter(results["figures"].values()))["flatdense"])
+    missing = "; ".join(f"{name} ({why})" for name, why in results.get("absent", {}).items())
     note = (
-        f"Medians of {rounds} rounds (`bench/peers/compare.py`), the servers in turn, one worker "
-        "each, the peers with one compute thread; in brackets how many times as many flatdense "
-        "had, least to most. "
+        f"Medians of {rounds} rounds (`bench/peers/compare.py`), least to most beside them, the "
+        "servers in turn, one worker each where nothing else is said, the peers with one compute "
+        "thread. The bare servers and the C server have no model: they give a fixed answer. "
         f"{versions}; on {describe(results['machine'])}. The load generator ran on the same cores."
+        f"{f' Not measured: {missing}.' if missing else ''}"
     )
     return "\n".join([*lines, "", note]) + "\n"
 
 
-def describe_rate(ours: list[float], theirs: list[float]) -> str:
-    """A peer's median rate, and ours over it."""
-    if not theirs:
-        return "-"
-    rate = f"{statistics.median(theirs):,.0f}"
-    if theirs == ours:
-        return rate
-    ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
-    return f"{rate} ({min(ratios):.1f} to {max(ratios):.1f}x)"
+def render_cases(unit: str, cases: dict[str, Rounds]) -> list[str]:
+    """A row for each server of each case: its figure, ours over it, and the limit's share."""
+    lines = [
+        f"| | | {unit} | least to most | flatdense / it | least to most | it / C server |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for case, rounds in cases.items():
+        title = case
+        for name, values in rounds.items():
+            ratios = [one / other for one, other in zip(rounds[OURS], values, strict=True)]
+            ours = (
+                f"{statistics.median(ratios):.2f} | {min(ratios):.2f} to {max(ratios):.2f}"
+                if name != OURS
+                else " | "
+            )
+            lines.append(
+                f"| {title} | {name} | {statistics.median(values):,.0f} "
+                f"| {min(values):,.0f} to {max(values):,.0f} | {ours} "
+                f"| {describe_share(values, rounds.get(LIMIT))} |"
+            )
+            title = ""
+    return lines
+
+
+def describe_share(values: list[float], limits: list[float] | None) -> str:
+    """What a server reached of the limit, where that was measured."""
+    if limits is None:
+        return ""
+    return f"{statistics.median(a / b for a, b in zip(values, limits, strict=True)):.2f}"
+
+
+def add_float32(cases: dict[str, Rounds]) -> dict[str, Rounds]:
+    """The cases, with Triton's float32 beside our uint8: the same images, four times the bytes."""
+    added = {}
+    for case, rounds in cases.items():
+        twin = cases.get(case.replace("uint8", "float32"), {}) if "uint8" in case else {}
+        theirs = {
+            f"{name}, float32": values for name, values in twin.items() if name.startswith("Triton")
+        }
+        added[case] = rounds | theirs
+    return added
 
 
 def describe(machine: dict[str, Any]) -> str:

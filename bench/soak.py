@@ -5,7 +5,6 @@ call fails or gets another answer, or where they grow. Ten minutes by default.
 """
 
 import argparse
-import os
 import sys
 import threading
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from abuse import ABUSES
 from flatdense_client import Client
+from footprint import Footprint, footprint
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "examples"))
@@ -57,20 +57,9 @@ class GoodCaller(threading.Thread):
         self.join()
 
 
-def resident_mb(pid: int) -> float:
-    """The memory of a process."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
-def descriptors(pid: int) -> int:
-    """The open files and sockets of a process."""
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-
-
-def soak(minutes: float, *options: str) -> list[tuple[float, int]]:
+def soak(minutes: float, *options: str) -> list[Footprint]:
     """Runs it; gives memory and descriptors at each report. Raises SystemExit where it fails."""
-    reports: list[tuple[float, int]] = []
+    reports: list[Footprint] = []
     with ServerProcess("--model-dir", str(HERE.parent / "exported_model"), *options) as server:
         server.ready()
         good = GoodCaller(server.address)
@@ -80,10 +69,10 @@ def soak(minutes: float, *options: str) -> list[tuple[float, int]]:
             while time.monotonic() < until_s:
                 for abuse in ABUSES:
                     abuse(server.address)
-            reports.append((resident_mb(server.pid), descriptors(server.pid)))
+            reports.append(footprint(server.pid))
             print(
                 f"{number + 1}/{REPORTS}: {good.calls:,} good calls, "
-                f"{reports[-1][0]:.1f} MB, {reports[-1][1]} descriptors",
+                f"{reports[-1].resident_mb:.1f} MB, {reports[-1].descriptors} descriptors",
                 flush=True,
             )
         good.end()
@@ -96,11 +85,10 @@ def soak(minutes: float, *options: str) -> list[tuple[float, int]]:
 def main(minutes: float) -> None:
     """Soaks, and judges growth from the third report on."""
     reports = soak(minutes)
-    (early_mb, early_files), (late_mb, late_files) = reports[2], reports[-1]
-    if late_mb - early_mb > MOST_GROWTH_MB or late_files - early_files > MOST_NEW_DESCRIPTORS:
-        raise SystemExit(
-            f"it grew: {early_mb:.1f} to {late_mb:.1f} MB, {early_files} to {late_files} files"
-        )
+    early, late = reports[2], reports[-1]
+    growth_mb = late.resident_mb - early.resident_mb
+    if growth_mb > MOST_GROWTH_MB or late.descriptors - early.descriptors > MOST_NEW_DESCRIPTORS:
+        raise SystemExit(f"it grew: from {early} to {late}")
 
 
 if __name__ == "__main__":

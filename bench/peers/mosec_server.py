@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from mosec import Server, Worker
-from safetensors.numpy import load_file
+from network import Network
 
 DTYPE = np.dtype(os.environ["PEER_DTYPE"])  # noqa: TID251 -- mosec starts us in processes of its own
 FOLDER = Path(os.environ["PEER_FOLDER"])  # noqa: TID251
@@ -19,7 +19,7 @@ class Classifier(Worker):
     """Rows of several requests are one product."""
 
     def __init__(self) -> None:
-        self._weights = load_file(FOLDER / "weights.safetensors")
+        self._network = Network(FOLDER)
 
     def deserialize(self, data: bytes) -> np.ndarray:
         """Rows of 784."""
@@ -27,14 +27,8 @@ class Classifier(Worker):
 
     def forward(self, data: list[np.ndarray]) -> list[np.ndarray]:
         """The probabilities of each request."""
-        weights = self._weights
-        rows = np.concatenate(data)
-        scaled = rows.astype(np.float32) / np.float32(255) if np.uint8 == DTYPE else rows
-        hidden = np.maximum(scaled @ weights["hidden/kernel"] + weights["hidden/bias"], 0)
-        logits = hidden @ weights["output/kernel"] + weights["output/bias"]
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         stops = np.cumsum([len(each) for each in data])[:-1]
-        return np.split(powers / powers.sum(axis=1, keepdims=True), stops)
+        return np.split(self._network.classify(np.concatenate(data)), stops)
 
     def serialize(self, data: np.ndarray) -> bytes:
         """float32, row after row."""

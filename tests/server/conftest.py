@@ -36,6 +36,7 @@ from flatdense_server.models.registry import Registry, Routes
 from flatdense_server.models.servable import Servable
 from flatdense_server.models.shadow import Shadow
 from flatdense_server.models.statuses import Statuses
+from flatdense_server.observe.exposition import Boards, Exposition
 from flatdense_server.observe.metrics import Metrics as ServerMetrics
 from flatdense_server.summary import ModelFacts
 from flatdense_server.tensors import FLOAT32, PIXELS, UINT8, DType, Outputs, Rows
@@ -248,8 +249,22 @@ def open_engine(make_engine: Callable[..., Engine]) -> OpenEngine:
 
 @pytest.fixture
 def metrics() -> ServerMetrics:
-    """Metrics in a registry of their own."""
+    """Metrics on a board of their own."""
     return ServerMetrics()
+
+
+@pytest.fixture
+def exposition(metrics: ServerMetrics) -> Exposition:
+    """What a scraper reads of the metrics."""
+    boards = Boards(metrics.families)
+    boards.add(metrics.board)
+    return Exposition(boards, metrics.families)
+
+
+@pytest.fixture
+def sample(exposition: Exposition) -> Callable[..., float | None]:
+    """Gives the value of a sample, by name and labels; None where there is none."""
+    return exposition.registry.get_sample_value
 
 
 @pytest.fixture

@@ -1,19 +1,11 @@
 """The `flatdense-server` command."""
 
-import logging
-import os
-
 import click
-from flatdense_artifact import ArtifactError
 
-from flatdense_server.edge.lane import LaneUnavailable
-from flatdense_server.engine.engine import EngineError
 from flatdense_server.listen import PortUnavailable
-from flatdense_server.models.follower import NoUsableVersion
-from flatdense_server.models.policy import PolicyInvalid
 from flatdense_server.observe.logs import configure_logs
 from flatdense_server.settings import Settings, quieten_tensorflow, with_settings
-from flatdense_server.worker import Worker
+from flatdense_server.supervisor import ServiceFailed, Supervisor
 
 
 @with_settings
@@ -31,21 +23,9 @@ def main(settings: Settings, *, print_config: bool) -> None:
     configure_logs(settings.log_format, settings.log_level)
     quieten_tensorflow()
     try:
-        worker = Worker(settings)
-        worker.run()
-    except (
-        ArtifactError,
-        EngineError,
-        LaneUnavailable,
-        NoUsableVersion,
-        PolicyInvalid,
-        PortUnavailable,
-    ) as error:
+        Supervisor(settings).run()
+    except (PortUnavailable, ServiceFailed) as error:
         raise click.ClickException(str(error)) from None
-    if worker.loading:
-        # Nothing was accepted yet, and compiled code on another thread cannot be interrupted.
-        logging.shutdown()
-        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,7 @@ def listen(use: str, host: str, port: int) -> socket.socket:
 
     `use` is grpc or http: it names the option to change.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family_of(host), socket.SOCK_STREAM)
     try:
         # So that a restart need not wait for old connections; it does not share a port in use.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -26,9 +25,31 @@ def listen(use: str, host: str, port: int) -> socket.socket:
     return listener
 
 
+def reserve(use: str, host: str, port: int) -> socket.socket:
+    """A bound TCP socket that others may share the port of, by SO_REUSEPORT; 0 picks a free one.
+
+    Raises PortUnavailable where somebody has it already, even to share.
+    """
+    if port:
+        check_port(use, host, port)
+    holder = socket.socket(family_of(host), socket.SOCK_STREAM)
+    try:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.bind((host, port))
+    except OSError as error:
+        holder.close()
+        raise PortUnavailable(describe(use, host, port, error)) from error
+    return holder
+
+
 def check_port(use: str, host: str, port: int) -> None:
     """Raises PortUnavailable where listen() would: for servers that bind without saying why not."""
     listen(use, host, port).close()
+
+
+def family_of(host: str) -> socket.AddressFamily:
+    """IPv6 where the address is one."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def describe(use: str, host: str, port: int, error: OSError) -> str:

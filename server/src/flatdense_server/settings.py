@@ -7,13 +7,16 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from flatdense_server.edge.server import LaneChoice
-from flatdense_server.engine.choice import DeviceName, EngineName
+from flatdense_server.engine.cpus import usable_cpus
 from flatdense_server.observe.logs import LogFormat
+
+if TYPE_CHECKING:  # the supervisor starts without all that these import
+    from flatdense_server.edge.server import LaneChoice
+    from flatdense_server.engine.choice import DeviceName, EngineName
 
 PREFIX: Final = "FLATDENSE"
 
@@ -30,8 +33,9 @@ class Settings:
     http_port: int
     model_dir: Path
     model_name: str
-    engine: EngineName
-    device: DeviceName
+    engine: "EngineName"
+    device: "DeviceName"
+    workers: int
     cache_dir: Path
     poll_interval_s: float
     shadow_version: int | None
@@ -40,7 +44,7 @@ class Settings:
     batch_wait_us: int
     max_request_rows: int
     max_queued_rows: int
-    lane: LaneChoice
+    lane: "LaneChoice"
     max_inflight: int
     max_streams: int
     reflection: bool
@@ -103,6 +107,14 @@ OPTIONS: Final = (
         kind=click.Choice(["auto", "cpu", "gpu"]),
         default="auto",
         text="Where it runs.",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(1, 1024),
+        help="Worker processes that share the gRPC port. Limits of rows, calls and streams are for "
+        "each of them.",
+        show_default="one for each usable core; 1 on a GPU",
+        show_envvar=True,
     ),
     option(
         "--cache-dir",
@@ -211,6 +223,8 @@ def with_settings(run: Callable[..., None]) -> click.Command:
     """Makes a command of a function that takes Settings and its own further parameters."""
 
     def collect(**values: Any) -> None:  # noqa: ANN401 -- whatever click parsed
+        if values["workers"] is None:
+            values["workers"] = count_workers(values["engine"], values["device"])
         names = {field.name for field in fields(Settings)}
         settings = Settings(**{name: values.pop(name) for name in names})
         run(settings, **values)
@@ -222,6 +236,14 @@ def with_settings(run: Callable[..., None]) -> click.Command:
         command = add(command)
     context = {"auto_envvar_prefix": PREFIX, "max_content_width": 100}
     return click.command(context_settings=context)(command)
+
+
+def count_workers(engine: "EngineName", device: "DeviceName") -> int:
+    """As many as there are cores to use; one where a GPU does the work."""
+    has_gpu = any(Path("/dev").glob("nvidia[0-9]*"))
+    if device == "gpu" or (device == "auto" and engine == "jit" and has_gpu):
+        return 1
+    return usable_cpus()
 
 
 def quieten_tensorflow() -> None:

@@ -1,9 +1,9 @@
 """The signals that end a process."""
 
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Final
 
@@ -13,8 +13,12 @@ ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 class StopSignal:
     """Waits for SIGTERM or Ctrl-C. A second one ends the process at once, as without us."""
 
-    def __init__(self) -> None:
-        self._stop = threading.Event()
+    def __init__(self, notify: Callable[[], None] = lambda: None) -> None:
+        """`notify()` is called when it is time, perhaps in a signal handler."""
+        self._notify = notify
+        self._stopped = False
+        # Not an Event: a handler that sets one while its thread begins to wait would lock both.
+        self._wake: SimpleQueue[None] = SimpleQueue()
         self.name = ""
         """The signal that came."""
 
@@ -30,14 +34,19 @@ class StopSignal:
 
     def set(self) -> None:
         """Ends the wait without a signal."""
-        self._stop.set()
+        self._stopped = True
+        self._wake.put(None)
+        self._notify()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Waits until a signal came; False where the time ran out."""
-        return self._stop.wait(timeout_s)
+        """Waits until a signal came; False where the time ran out. For one thread."""
+        if not self._stopped:
+            with suppress(Empty):
+                self._wake.get(timeout=timeout_s)
+        return self._stopped
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.name = signal.Signals(number).name
         for ending in ENDING:
             signal.signal(ending, signal.SIG_DFL)
-        self._stop.set()
+        self.set()

@@ -2,28 +2,33 @@
 
 import gc
 import logging
+import os
+import sys
 import threading
 import time
-from importlib.metadata import version as library_version
 from typing import Final
 
-from flatdense_artifact import list_versions
+from flatdense_artifact import ArtifactError, list_versions
 
 from flatdense_server.batching.queue import QueueLimits
+from flatdense_server.edge.lane import LaneUnavailable
 from flatdense_server.edge.server import EdgeOptions, GrpcServer
 from flatdense_server.engine.choice import EngineChoice, EngineOptions
-from flatdense_server.http.app import make_app
-from flatdense_server.http.server import HttpServer
-from flatdense_server.listen import listen
+from flatdense_server.engine.cpus import usable_cpus
+from flatdense_server.engine.engine import EngineError
+from flatdense_server.listen import PortUnavailable
 from flatdense_server.models.attempts import Attempts
-from flatdense_server.models.follower import Follower
+from flatdense_server.models.follower import Follower, NoUsableVersion
 from flatdense_server.models.loader import Loader
 from flatdense_server.models.pace import Pace
+from flatdense_server.models.policy import PolicyInvalid
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
 from flatdense_server.models.shadow import Shadow
 from flatdense_server.models.statuses import Statuses
+from flatdense_server.observe.logs import configure_logs
 from flatdense_server.observe.metrics import Metrics
+from flatdense_server.post import Failed, Listening, Post, Ready
 from flatdense_server.settings import Settings
 from flatdense_server.signals import StopSignal
 
@@ -32,30 +37,54 @@ log = logging.getLogger(__name__)
 JOIN_S: Final = 1.0
 """For the follower to end; one that is compiling a version is not waited for."""
 
+EXPECTED: Final = (
+    ArtifactError,
+    EngineError,
+    LaneUnavailable,
+    NoUsableVersion,
+    PolicyInvalid,
+    PortUnavailable,
+)
+"""Why nothing can be served, in words that are for the operator."""
+
+EXIT_FAILURE: Final = 1
+
+
+def work(settings: Settings, post: Post) -> None:
+    """The whole life of a worker process. On its main thread."""
+    configure_logs(settings.log_format, settings.log_level, worker=post.number)
+    try:
+        worker = Worker(settings, post)
+        worker.run()
+    except EXPECTED as error:
+        post.supervisor.send(Failed(str(error)))
+        sys.exit(EXIT_FAILURE)
+    except Exception:
+        log.exception("the worker failed")
+        sys.exit(EXIT_FAILURE)
+    if worker.loading:
+        # Nothing was accepted yet, and compiled code on another thread cannot be interrupted.
+        logging.shutdown()
+        os._exit(0)
+
 
 class Worker:
-    """Wires the floors of one process, and runs them until it is told to stop.
+    """Wires the floors of one process, and runs them until it is told to stop."""
 
-    The constructor binds the ports, before the seconds that loading takes, so that one in use is
-    known at once. It raises NoVersions or PortUnavailable.
-    """
-
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, post: Post) -> None:
+        """Raises NoVersions."""
         list_versions(settings.model_dir)
         self._settings = settings
+        self._post = post
         self._stop = StopSignal()
-        self._metrics = Metrics()
+        self._metrics = Metrics(post.board)
         self._statuses = Statuses(settings.model_name, self._metrics)
         self._registry = Registry(
             settings.model_name,
             max_request_rows=settings.max_request_rows,
             statuses=self._statuses,
         )
-        listener = listen("http", settings.host, settings.http_port)
-        self._http = HttpServer(make_app(self._registry, self._metrics), listener)
-        self._grpc = GrpcServer(
-            edge_options(settings), registry=self._registry, metrics=self._metrics
-        )
+        self._grpc: GrpcServer | None = None
         self._ending = threading.Event()
         self._following = threading.Thread(target=self._follow, name="follower", daemon=True)
         self._load_error: BaseException | None = None
@@ -66,32 +95,35 @@ class Worker:
         return self._following.is_alive()
 
     def run(self) -> None:
-        """Serves until SIGTERM or Ctrl-C, then drains. On the main thread.
+        """Serves until SIGTERM, Ctrl-C or the supervisor's end, then drains. On the main thread.
 
-        Raises ArtifactError, EngineError or NoUsableVersion where nothing can be served.
+        Raises one of EXPECTED where nothing can be served.
         """
         with self._stop.caught():
-            self._start()
+            threading.Thread(target=self._heed, name="supervisor", daemon=True).start()
+            if not self._post.relieves:
+                self._listen()
+            self._following.start()
             self._stop.wait()
             if self._load_error:
                 raise self._load_error
             self._drain()
 
-    def _start(self) -> None:
-        host = self._settings.host
-        self._http.start()
-        self._grpc.start()
-        log.info(
-            "listening",
-            extra={
-                "grpc": f"{host}:{self._grpc.port}",
-                "page": f"http://{host}:{self._http.port}/",
-                "metrics": f"http://{host}:{self._http.port}/metrics",
-                "lane": self._grpc.lane,
-                "flatdense": library_version("flatdense-server"),
-            },
+    def _heed(self) -> None:
+        """Stops when the supervisor is gone: nobody would replace or drain this process."""
+        try:
+            self._post.supervisor.recv()
+        except (EOFError, OSError):
+            self._stop.set()
+
+    def _listen(self) -> GrpcServer:
+        server = GrpcServer(
+            edge_options(self._settings, self._post), registry=self._registry, metrics=self._metrics
         )
-        self._following.start()
+        server.start()
+        self._grpc = server
+        self._post.supervisor.send(Listening())
+        return server
 
     def _follow(self) -> None:
         """Loads the first version, opens the doors, and watches for others; on its own thread."""
@@ -99,6 +131,7 @@ class Worker:
         try:
             follower = self._make_follower()
             servable = follower.begin()
+            server = self._grpc or self._listen()
         except Exception as error:  # noqa: BLE001 -- run() raises it on the main thread
             self._load_error = error
             self._stop.set()
@@ -106,19 +139,18 @@ class Worker:
         # What is there now stays: the collector need not walk it again while callers wait.
         gc.collect()
         gc.freeze()
-        self._grpc.health.set_serving()
+        server.health.set_serving()
         metrics = servable.facts.metrics
-        log.info(
-            "ready",
-            extra={
-                "model": servable.name,
-                "version": servable.version,
-                "engine": servable.engine_spec.name,
-                "device": servable.engine_spec.device,
-                "test_accuracy": metrics.test_accuracy if metrics else None,
-                "startup_s": round(time.monotonic() - started_s, 1),
-            },
-        )
+        ready = {
+            "model": servable.name,
+            "version": servable.version,
+            "engine": servable.engine_spec.name,
+            "device": servable.engine_spec.device,
+            "lane": server.lane,
+            "test_accuracy": metrics.test_accuracy if metrics else None,
+            "load_s": round(time.monotonic() - started_s, 2),
+        }
+        self._post.supervisor.send(Ready(ready))
         follower.watch(self._ending, settings.poll_interval_s)
 
     def _make_follower(self) -> Follower:
@@ -169,20 +201,17 @@ class Worker:
         )
 
     def _drain(self) -> None:
-        settings, started_s = self._settings, time.monotonic()
-        log.info("draining", extra={"signal": self._stop.name, "grace_s": settings.grace_s})
+        settings = self._settings
         self._ending.set()
-        self._grpc.health.drain()
-        time.sleep(settings.drain_delay_s)
-        self._registry.drain()
-        finished = self._grpc.stop(settings.grace_s)
-        self._http.stop()
+        if self._grpc:
+            self._grpc.health.drain()
+            time.sleep(settings.drain_delay_s)
+            self._registry.drain()
+            if not self._grpc.stop(settings.grace_s):
+                log.warning("calls were cut off", extra={"grace_s": settings.grace_s})
         self._following.join(JOIN_S)
         if not self.loading:
             self._registry.close()
-        if not finished:
-            log.warning("calls were cut off", extra={"grace_s": settings.grace_s})
-        log.info("stopped", extra={"drain_s": round(time.monotonic() - started_s, 1)})
 
 
 def engine_options(settings: Settings) -> EngineOptions:
@@ -191,15 +220,18 @@ def engine_options(settings: Settings) -> EngineOptions:
         engine=settings.engine,
         device=settings.device,
         max_batch_rows=settings.max_batch_rows,
+        threads=max(1, usable_cpus() // settings.workers),
         cache_dir=settings.cache_dir.expanduser(),
     )
 
 
-def edge_options(settings: Settings) -> EdgeOptions:
+def edge_options(settings: Settings, post: Post) -> EdgeOptions:
     """The settings that the gRPC server obeys."""
     return EdgeOptions(
         host=settings.host,
-        port=settings.grpc_port,
+        port=post.grpc_port,
+        share_port=True,
+        backend=post.backend,
         max_request_rows=settings.max_request_rows,
         max_inflight=settings.max_inflight,
         max_streams=settings.max_streams,

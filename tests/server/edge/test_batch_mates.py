@@ -16,7 +16,6 @@ from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
 from flatdense_server.batching.queue import QueueLimits
 from flatdense_server.edge.server import LaneChoice
 from flatdense_server.models.servable import Servable
-from flatdense_server.observe.metrics import Metrics
 from flatdense_server.tensors import FLOAT32, Outputs, Rows
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
@@ -158,7 +157,7 @@ def test_a_call_whose_deadline_passes_in_the_queue_never_reaches_the_engine(
 
 def test_a_full_queue_refuses_at_once_and_says_when_to_come_again(
     hold: Callable[[QueueLimits], Mates],
-    metrics: Metrics,
+    sample: Callable[..., float | None],
     draw_rows: Callable[..., Rows],
     detail_of: Callable[..., Message],
     gate: threading.Event,
@@ -171,19 +170,20 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_again(
     assert "3 rows are waiting and the limit is 4" in error.details()
     assert detail_of(error, error_details_pb2.RetryInfo).retry_delay.ToMilliseconds() == 100
     assert dict(error.trailing_metadata())["grpc-retry-pushback-ms"] == "100"
-    value = metrics.registry.get_sample_value
-    assert value("flatdense_rejected_total", {"reason": "queue_full"}) == 1
+    assert sample("flatdense_rejected_total", {"reason": "queue_full"}) == 1
     gate.set()
     assert len(accepted.result().classes) == 3
 
 
 def test_calls_in_flight_are_counted(
-    mates: Mates, metrics: Metrics, draw_rows: Callable[..., Rows], gate: threading.Event
+    mates: Mates,
+    sample: Callable[..., float | None],
+    draw_rows: Callable[..., Rows],
+    gate: threading.Event,
 ) -> None:
     """The held call and one in the queue are two in flight; after their answers there is none."""
-    value = metrics.registry.get_sample_value
     call, _ = mates.queue(draw_rows(1))
-    assert value("flatdense_inflight_requests") == 2
+    assert sample("flatdense_inflight_requests") == 2
     gate.set()
     call.result()
-    assert value("flatdense_inflight_requests") == 0
+    assert sample("flatdense_inflight_requests") == 0

@@ -8,7 +8,6 @@ from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
 from flatdense_server.edge.server import GrpcServer
 from flatdense_server.models.servable import Servable
-from flatdense_server.observe.metrics import Metrics
 from flatdense_server.tensors import FLOAT32, UINT8, DType, Rows
 
 RequestOf = Callable[..., pb.ClassifyRequest]
@@ -82,7 +81,7 @@ def test_many_concurrent_calls_each_get_their_own_answers(
 def test_known_calls_are_counted_exactly(
     stub: ClassifierStub,
     server: GrpcServer,
-    metrics: Metrics,
+    sample: Callable[..., float | None],
     request_of: RequestOf,
     draw_rows: Callable[..., Rows],
 ) -> None:
@@ -96,19 +95,18 @@ def test_known_calls_are_counted_exactly(
             stub.Classify(refused)
     stub.GetModel(pb.GetModelRequest())
     assert server.wait_idle(10)
-    value = metrics.registry.get_sample_value
     known = {"model": "mnist", "version": "1"}
 
     def count(method: str, code: str, **labels: str) -> float | None:
         """Of one method, code and version."""
         method = f"flatdense.v1.Classifier/{method}"
-        return value("flatdense_requests_total", {"method": method, "code": code, **labels})
+        return sample("flatdense_requests_total", {"method": method, "code": code, **labels})
 
     assert count("Classify", "OK", **known) == 3
     assert count("Classify", "INVALID_ARGUMENT", **known) == 2
     assert count("Classify", "NOT_FOUND", model="", version="") == 1
     assert count("GetModel", "OK", **known) == 1
     labels = {"method": METHOD, **known}
-    assert value("flatdense_request_duration_seconds_count", labels) == 5
-    assert value("flatdense_rows_total", known) == 6
-    assert value("flatdense_inflight_requests") == 0
+    assert sample("flatdense_request_duration_seconds_count", labels) == 5
+    assert sample("flatdense_rows_total", known) == 6
+    assert sample("flatdense_inflight_requests") == 0

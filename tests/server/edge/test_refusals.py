@@ -9,7 +9,6 @@ from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
-from flatdense_server.observe.metrics import Metrics
 from flatdense_server.tensors import PIXELS, Rows
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
@@ -28,7 +27,7 @@ def refusal(call: Callable[..., object], *arguments: object) -> grpc.RpcError:
 
 def test_before_anything_is_published_a_call_may_be_tried_again(
     stub: ClassifierStub,
-    metrics: Metrics,
+    sample: Callable[..., float | None],
     request_of: RequestOf,
     draw_rows: Callable[..., Rows],
     detail_of: Callable[..., Message],
@@ -41,9 +40,7 @@ def test_before_anything_is_published_a_call_may_be_tried_again(
         assert error.code() is grpc.StatusCode.UNAVAILABLE
         assert "still loading" in error.details()
         assert detail_of(error, error_details_pb2.RetryInfo).retry_delay.ToMilliseconds() == 1000
-    assert (
-        metrics.registry.get_sample_value("flatdense_rejected_total", {"reason": "not_ready"}) == 2
-    )
+    assert sample("flatdense_rejected_total", {"reason": "not_ready"}) == 2
 
 
 @pytest.mark.parametrize(

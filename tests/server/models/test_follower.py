@@ -71,27 +71,30 @@ def follower(
     registry.close()
 
 
-def states(metrics: Metrics, version: int) -> set[str]:
+def states(sample: Callable[..., float | None], version: int) -> set[str]:
     """The states that the metrics say a version is in."""
     return {
         state
         for state in ("loading", "ready", "failed", "shadow")
-        if metrics.registry.get_sample_value(
+        if sample(
             "flatdense_model_state", {"model": "mnist", "version": str(version), "state": state}
         )
     }
 
 
 def test_the_highest_version_is_served(
-    follower: Follower, registry: Registry, write_version: WriteVersion, metrics: Metrics
+    follower: Follower,
+    registry: Registry,
+    write_version: WriteVersion,
+    sample: Callable[..., float | None],
 ) -> None:
     """Of versions 2 and 10 it is 10, by number; the older one is left alone."""
     write_version(2)
     write_version(10)
     assert follower.begin().version == 10
     assert registry.resolve().version == 10
-    assert states(metrics, 10) == {"ready"}
-    assert states(metrics, 2) == set()
+    assert states(sample, 10) == {"ready"}
+    assert states(sample, 2) == set()
 
 
 def test_a_loaded_version_answers(
@@ -108,6 +111,7 @@ def test_where_the_newest_version_fails_the_next_older_one_is_served(
     registry: Registry,
     write_version: WriteVersion,
     metrics: Metrics,
+    sample: Callable[..., float | None],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A refused version is `failed` in the metrics, in the log with its reason, and not served."""
@@ -116,7 +120,7 @@ def test_where_the_newest_version_fails_the_next_older_one_is_served(
     write_version(3, bias=0.5)
     assert follower.begin().version == 1
     assert registry.resolve().version == 1
-    assert [states(metrics, version) for version in (1, 2, 3)] == [
+    assert [states(sample, version) for version in (1, 2, 3)] == [
         {"ready"},
         {"failed"},
         {"failed"},
@@ -132,7 +136,10 @@ def test_where_the_newest_version_fails_the_next_older_one_is_served(
 
 
 def test_where_none_is_usable_it_says_so(
-    follower: Follower, registry: Registry, write_version: WriteVersion, metrics: Metrics
+    follower: Follower,
+    registry: Registry,
+    write_version: WriteVersion,
+    sample: Callable[..., float | None],
 ) -> None:
     """NoUsableVersion names the folder and the versions in it; nothing is served."""
     write_version(1, bias=0.5)
@@ -140,7 +147,7 @@ def test_where_none_is_usable_it_says_so(
     with pytest.raises(NoUsableVersion, match=r"there are \[1, 2\].*log above says why"):
         follower.begin()
     assert not registry.ready
-    assert [states(metrics, version) for version in (1, 2)] == [{"failed"}, {"failed"}]
+    assert [states(sample, version) for version in (1, 2)] == [{"failed"}, {"failed"}]
 
 
 def test_a_folder_without_versions_is_named(follower: Follower, tmp_path: Path) -> None:
@@ -150,7 +157,7 @@ def test_a_folder_without_versions_is_named(follower: Follower, tmp_path: Path) 
 
 
 def test_a_served_version_says_what_it_is(
-    follower: Follower, write_version: WriteVersion, metrics: Metrics
+    follower: Follower, write_version: WriteVersion, sample: Callable[..., float | None]
 ) -> None:
     """model_info has the facts of the manifest and engine; the load's duration is there."""
     write_version(4)
@@ -164,16 +171,15 @@ def test_a_served_version_says_what_it_is(
         "engine": "numpy",
         "device": "cpu",
     }
-    value = metrics.registry.get_sample_value
-    assert value("flatdense_model_info", info) == 1
-    assert value("flatdense_model_load_duration_seconds", labels) is not None
+    assert sample("flatdense_model_info", info) == 1
+    assert sample("flatdense_model_load_duration_seconds", labels) is not None
 
 
 def test_a_newer_version_takes_over(
     follower: Follower,
     registry: Registry,
     write_version: WriteVersion,
-    metrics: Metrics,
+    sample: Callable[..., float | None],
     draw_rows: Callable[..., Rows],
 ) -> None:
     """What comes later answers, what was accepted before is answered, and the old one is gone."""
@@ -186,8 +192,8 @@ def test_a_newer_version_takes_over(
     assert len(accepted.result().classes) == 2
     with pytest.raises(Draining):
         old.submit(draw_rows(1), deadline_s=None)
-    assert states(metrics, 1) == set()
-    assert states(metrics, 2) == {"ready"}
+    assert states(sample, 1) == set()
+    assert states(sample, 2) == {"ready"}
 
 
 def test_removing_the_version_rolls_back(
@@ -312,7 +318,7 @@ def test_moving_a_label_moves_its_requests(
     registry: Registry,
     write_version: WriteVersion,
     write_policy: Callable[[str], None],
-    metrics: Metrics,
+    sample: Callable[..., float | None],
 ) -> None:
     """`stable` is what requests get that name nothing; moving it rolls back, and back again."""
     for version in (1, 2):
@@ -332,10 +338,9 @@ def test_moving_a_label_moves_its_requests(
     assert registry.resolve(Selector(version=2)).version == 2
     with pytest.raises(NotFound, match="no label 'canary': available: stable"):
         registry.resolve(Selector(label="canary"))
-    value = metrics.registry.get_sample_value
     labels = {"model": "mnist", "label": "stable"}
-    assert value("flatdense_model_label", {**labels, "version": "1"}) == 1
-    assert value("flatdense_model_label", {**labels, "version": "2"}) is None
+    assert sample("flatdense_model_label", {**labels, "version": "1"}) == 1
+    assert sample("flatdense_model_label", {**labels, "version": "2"}) is None
 
 
 def test_a_label_on_a_version_that_fails_stays_where_it_was(
@@ -403,7 +408,7 @@ def test_a_bad_policy_changes_nothing_and_is_reported_once(
     registry: Registry,
     write_version: WriteVersion,
     write_policy: Callable[[str], None],
-    metrics: Metrics,
+    sample: Callable[..., float | None],
     caplog: pytest.LogCaptureFixture,
     text: str,
 ) -> None:
@@ -417,12 +422,11 @@ def test_a_bad_policy_changes_nothing_and_is_reported_once(
     follower.look()
     assert served(registry) == ([1, 2], {"stable": 1})
     assert [record.levelname for record in caplog.records].count("ERROR") == 1
-    value = metrics.registry.get_sample_value
-    assert value("flatdense_policy_valid", {"model": "mnist"}) == 0
+    assert sample("flatdense_policy_valid", {"model": "mnist"}) == 0
     write_policy("[labels]\nstable = 2")
     follower.look()
     assert registry.resolve().version == 2
-    assert value("flatdense_policy_valid", {"model": "mnist"}) == 1
+    assert sample("flatdense_policy_valid", {"model": "mnist"}) == 1
 
 
 def test_a_bad_policy_at_the_start_ends_it(
@@ -455,17 +459,18 @@ def test_what_nobody_wants_any_more_is_forgotten(
     registry: Registry,
     write_version: WriteVersion,
     metrics: Metrics,
+    sample: Callable[..., float | None],
 ) -> None:
     """A failed version that was removed, and a replaced one, leave the status and the metrics."""
     write_version(1)
     follower.begin()
     bad = write_version(2, bias=0.5)
     follower.look()
-    assert states(metrics, 2) == {"failed"}
+    assert states(sample, 2) == {"failed"}
     shutil.rmtree(bad)
     write_version(3)
     follower.look()
-    assert [states(metrics, version) for version in (1, 2, 3)] == [set(), set(), {"ready"}]
+    assert [states(sample, version) for version in (1, 2, 3)] == [set(), set(), {"ready"}]
     summary = registry.summarize(registry.resolve())
     assert [(status.version, status.state) for status in summary.versions] == [(3, "ready")]
 
@@ -479,7 +484,7 @@ def test_a_shadow_is_not_served_unless_the_policy_names_it(
     registry: Registry,
     write_version: WriteVersion,
     write_policy: Callable[[str], None],
-    metrics: Metrics,
+    sample: Callable[..., float | None],
     policy: str,
     state: str,
 ) -> None:
@@ -490,5 +495,5 @@ def test_a_shadow_is_not_served_unless_the_policy_names_it(
         write_policy(policy)
     assert follower.begin().version == 1
     follower.look()
-    assert states(metrics, 2) == {state}
+    assert states(sample, 2) == {state}
     assert (2 in registry.routes.versions) == (state == "ready")

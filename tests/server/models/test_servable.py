@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from flatdense_server.errors import Draining, InferenceFailed
 from flatdense_server.models.servable import Servable
-from flatdense_server.observe.metrics import Metrics
 from flatdense_server.tensors import FLOAT32, UINT8, Outputs, Rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -40,7 +39,7 @@ def test_each_caller_gets_the_answers_to_its_own_rows(
 
 def test_batches_rows_padding_and_classes_are_counted_exactly(
     make_servable: Callable[..., Servable],
-    metrics: Metrics,
+    sample: Callable[..., float | None],
     gate: threading.Event,
     running: threading.Semaphore,
     draw_rows: Callable[..., Rows],
@@ -56,22 +55,21 @@ def test_batches_rows_padding_and_classes_are_counted_exactly(
     gate.set()
     for future in futures:
         future.result()
-    value = metrics.registry.get_sample_value
-    assert value("flatdense_rows_total", LABELS) == 6
-    assert value("flatdense_batch_rows_count", LABELS) == 2
-    assert value("flatdense_batch_rows_sum", LABELS) == 6
-    assert value("flatdense_padding_rows_total") == 3
-    assert value("flatdense_queue_duration_seconds_count", LABELS) == 3
-    assert value("flatdense_inference_duration_seconds_count", LABELS | {"engine": "numpy"}) == 2
+    assert sample("flatdense_rows_total", LABELS) == 6
+    assert sample("flatdense_batch_rows_count", LABELS) == 2
+    assert sample("flatdense_batch_rows_sum", LABELS) == 6
+    assert sample("flatdense_padding_rows_total") == 3
+    assert sample("flatdense_queue_duration_seconds_count", LABELS) == 3
+    assert sample("flatdense_inference_duration_seconds_count", LABELS | {"engine": "numpy"}) == 2
     counts = np.bincount(predict(np.concatenate(sent)).classes, minlength=10)
     for index, count in enumerate(counts):
         labels = LABELS | {"class": f"class {index}"}
-        assert value("flatdense_predictions_total", labels) == count
+        assert sample("flatdense_predictions_total", labels) == count
 
 
 def test_an_engine_that_fails_is_told_without_its_reason(
     make_servable: Callable[..., Servable],
-    metrics: Metrics,
+    sample: Callable[..., float | None],
     faults: list[Exception],
     draw_rows: Callable[..., Rows],
     caplog: pytest.LogCaptureFixture,
@@ -84,7 +82,7 @@ def test_an_engine_that_fails_is_told_without_its_reason(
     assert "secret" not in str(caught.value)
     assert "secret pointer 0xdead" in caplog.text
     assert servable.submit(draw_rows(2), deadline_s=None).result().classes.shape == (2,)
-    assert metrics.registry.get_sample_value("flatdense_rows_total", LABELS) == 2
+    assert sample("flatdense_rows_total", LABELS) == 2
 
 
 def test_close_answers_what_was_accepted_and_refuses_the_rest(

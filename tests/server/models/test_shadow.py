@@ -105,7 +105,7 @@ def test_agreement_and_difference_are_those_of_the_answers(
     make_shadow: Callable[[float], Shadow],
     make_servable: Callable[..., Servable],
     candidate: LoadedVersion,
-    metrics: Metrics,
+    sample: Callable[..., float | None],
     draw_rows: Callable[..., Rows],
 ) -> None:
     """Rows, rows with the same class, and the largest difference are counted exactly."""
@@ -116,21 +116,20 @@ def test_agreement_and_difference_are_those_of_the_answers(
     live = servable.submit(rows, deadline_s=None).result()
     finish(shadow, candidate)
     other = candidate.engine.run([rows])
-    value = metrics.registry.get_sample_value
     agreeing = int((live.classes == other.classes).sum())
     assert 0 < agreeing < 40
-    assert value("flatdense_shadow_rows_total", LABELS) == 40
-    assert value("flatdense_shadow_agreeing_rows_total", LABELS) == agreeing
-    assert value("flatdense_shadow_largest_difference", LABELS) == pytest.approx(
+    assert sample("flatdense_shadow_rows_total", LABELS) == 40
+    assert sample("flatdense_shadow_agreeing_rows_total", LABELS) == agreeing
+    assert sample("flatdense_shadow_largest_difference", LABELS) == pytest.approx(
         np.abs(live.probabilities - other.probabilities).max()
     )
-    assert value("flatdense_shadow_latency_ratio_count", LABELS) == 1
+    assert sample("flatdense_shadow_latency_ratio_count", LABELS) == 1
 
 
 def test_its_share_of_the_batches_is_the_fraction(
     make_shadow: Callable[[float], Shadow],
     candidate: LoadedVersion,
-    metrics: Metrics,
+    sample: Callable[..., float | None],
     draw_rows: Callable[..., Rows],
 ) -> None:
     """Of 40 batches offered in quiet times a quarter is compared: 10."""
@@ -148,13 +147,13 @@ def test_its_share_of_the_batches_is_the_fraction(
             with shadow._running:
                 pass
     shadow.end()
-    assert metrics.registry.get_sample_value("flatdense_shadow_rows_total", LABELS) == 20
+    assert sample("flatdense_shadow_rows_total", LABELS) == 20
 
 
 def test_a_busy_server_keeps_one_batch_for_later(
     make_shadow: Callable[[float], Shadow],
     candidate: LoadedVersion,
-    metrics: Metrics,
+    sample: Callable[..., float | None],
     lull: Lull,
     draw_rows: Callable[..., Rows],
 ) -> None:
@@ -171,7 +170,7 @@ def test_a_busy_server_keeps_one_batch_for_later(
     lull.idle = True
     shadow.wake()
     finish(shadow, candidate)
-    assert metrics.registry.get_sample_value("flatdense_shadow_rows_total", LABELS) == 3
+    assert sample("flatdense_shadow_rows_total", LABELS) == 3
 
 
 def test_a_candidate_that_fails_hurts_nobody(

@@ -1,8 +1,10 @@
 """The metrics as a scraper reads them: names, types, labels, buckets."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
+from flatdense_server.observe.exposition import Boards, Exposition
 from flatdense_server.observe.metrics import MODEL_STATES, Metrics
 from prometheus_client import parser
 from prometheus_client.metrics_core import Metric
@@ -21,6 +23,8 @@ INTERFACE = {
     "padding_rows": ("counter", set()),
     "predictions": ("counter", {"class"} | MODEL),
     "inflight_requests": ("gauge", set()),
+    "worker_restarts": ("counter", set()),
+    "workers": ("gauge", set()),
     "rejected": ("counter", {"reason"}),
     "deadline_expired": ("counter", {"stage"}),
     "xla_compilations": ("counter", {"phase"}),
@@ -70,9 +74,16 @@ def touched(metrics: Metrics) -> Metrics:
     return metrics
 
 
+def expose(metrics: Metrics, accept: str = "") -> tuple[bytes, str]:
+    """What a scraper reads of them, and its content type."""
+    boards = Boards(metrics.families)
+    boards.add(metrics.board)
+    return Exposition(boards, metrics.families).expose(accept)
+
+
 def families(metrics: Metrics) -> dict[str, Metric]:
     """What the exposition says, parsed, by name without prefix."""
-    text = metrics.expose("")[0].decode()
+    text = expose(metrics)[0].decode()
     return {
         family.name.removeprefix("flatdense_"): family
         for family in parser.text_string_to_metric_families(text)
@@ -156,35 +167,29 @@ def test_a_version_is_in_exactly_one_state(metrics: Metrics) -> None:
 
 def test_a_scraper_gets_the_format_that_it_asks_for(touched: Metrics) -> None:
     """OpenMetrics where Accept names it, the text format otherwise; each says what it is."""
-    body, content_type = touched.expose(OPENMETRICS)
+    body, content_type = expose(touched, OPENMETRICS)
     assert content_type.startswith("application/openmetrics-text")
     assert body.endswith(b"# EOF\n")
     names = {family.name for family in read_openmetrics(body.decode())}
     assert {f"flatdense_{name}" for name in INTERFACE} <= names
-    body, content_type = touched.expose("*/*")
+    body, content_type = expose(touched, "*/*")
     assert content_type.startswith("text/plain")
     assert not body.endswith(b"# EOF\n")
 
 
 def test_no_time_of_creation_is_exported(touched: Metrics) -> None:
     """One series for each question: there is no _created beside a counter."""
-    assert b"_created" not in touched.expose("")[0] + touched.expose(OPENMETRICS)[0]
+    assert b"_created" not in expose(touched)[0] + expose(touched, OPENMETRICS)[0]
 
 
-def test_two_servers_in_a_process_do_not_meet() -> None:
-    """Each Metrics has a registry of its own."""
-    one, other = Metrics(), Metrics()
-    one.padding_rows.inc()
-    assert other.registry.get_sample_value("flatdense_padding_rows_total") == 0
-
-
-def test_a_label_means_one_version_at_a_time(metrics: Metrics) -> None:
+def test_a_label_means_one_version_at_a_time(
+    metrics: Metrics, sample: Callable[..., float | None]
+) -> None:
     """A label that moves leaves no trace of where it was; one that goes leaves none at all."""
-    value = metrics.registry.get_sample_value
 
     def means(label: str, version: str) -> float | None:
         """1 where the metrics say so."""
-        return value(
+        return sample(
             "flatdense_model_label", {"model": "mnist", "label": label, "version": version}
         )
 

@@ -65,5 +65,4 @@ class Ledger:
         self._metrics.inflight.dec(len(started_s))
         series.requests.inc(len(started_s))
         now_s = time.monotonic()
-        for each_s in started_s:
-            series.duration_s.observe(now_s - each_s)
+        series.duration_s.observe(*[now_s - each_s for each_s in started_s])

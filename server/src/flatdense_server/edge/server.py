@@ -53,6 +53,10 @@ class EdgeOptions:
     host: str
     port: int
     """0 picks a free one."""
+    share_port: bool = False
+    """Whether others listen on it too, by SO_REUSEPORT. Whoever says so holds the port."""
+    backend: str = ""
+    """Another address, `unix:` and a path, for processes of this service."""
     max_request_rows: int
     max_inflight: int
     """Unary calls answered at a time, a thread each. A few more wait; beyond those gRPC refuses."""
@@ -109,7 +113,7 @@ class GrpcServer:
         self._register_classifier(service)
         if options.reflection:
             self._register_reflection()
-        self.port = bind(self._server, options.host, options.port)
+        self.port = bind(self._server, options)
 
     def start(self) -> None:
         """Takes calls. Until the registry has a version they are refused as not ready."""
@@ -258,17 +262,21 @@ def wait_quiet(count: Callable[[], int], quiet_s: float, *, at_most_s: float) ->
         time.sleep(min(quiet_s, left_s))
 
 
-def bind(server: grpc.Server, host: str, port: int) -> int:
-    """Binds the port and gives its number. Raises PortUnavailable."""
-    check_port("grpc", host, port)
+def bind(server: grpc.Server, options: EdgeOptions) -> int:
+    """Binds the addresses and gives the port's number. Raises PortUnavailable."""
+    host, port = options.host, options.port
+    if not options.share_port:
+        check_port("grpc", host, port)
+    if options.backend:
+        server.add_insecure_port(options.backend)
     return server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
 
 def channel_options(options: EdgeOptions) -> list[tuple[str, Any]]:
     """The settings of grpc itself."""
     return [
-        # Without this a second server would silently share the port of the first.
-        ("grpc.so_reuseport", 0),
+        # On by default, a second server would silently share the port of the first.
+        ("grpc.so_reuseport", int(options.share_port)),
         ("grpc.max_receive_message_length", options.max_message_bytes),
         # Clients may ping idle connections every 10 s to find dead ones.
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),

@@ -9,7 +9,6 @@ from typing import Literal, TypeAlias
 from flatdense_artifact import LibraryUnusable, NetworkShape, find_shape
 
 from flatdense_server.engine.aot import AotEngine, OpenedLibrary, open_library
-from flatdense_server.engine.cpus import usable_cpus
 from flatdense_server.engine.engine import Engine, EngineError
 from flatdense_server.engine.files import ModelFiles
 from flatdense_server.engine.ladder import Ladder
@@ -28,6 +27,8 @@ class EngineOptions:
     """auto is aot where a compiled library fits, else jit; aot runs on the CPU alone."""
     device: DeviceName
     max_batch_rows: int
+    threads: int
+    """How many compute at a time."""
     cache_dir: Path
     """Where compiled libraries are."""
 
@@ -76,7 +77,7 @@ class EngineChoice:
             files.read_weights(),
             library=self._libraries[shape],
             max_batch_rows=options.max_batch_rows,
-            threads=usable_cpus(),
+            threads=options.threads,
             rest=self._rest,
         )
 
@@ -89,7 +90,7 @@ class EngineChoice:
                 'with: pip install "flatdense-server[jit]", or compile with flatdense-compile.'
             ) from error
         if self._jit_device is None:
-            self._jit_device = jit.prepare_tensorflow(self._options.device, usable_cpus())
+            self._jit_device = jit.prepare_tensorflow(self._options.device, self._options.threads)
         return jit.JitEngine(
             files.saved_model,
             ladder=Ladder.powers_of_two(self._options.max_batch_rows),

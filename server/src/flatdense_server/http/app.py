@@ -6,34 +6,33 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from flatdense_server.errors import RequestError
+from flatdense_server.http.backend import Backend, BackendUnavailable
 from flatdense_server.http.page import render_page
-from flatdense_server.models.registry import Registry
-from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.exposition import Exposition
 
 
-def make_app(registry: Registry, metrics: Metrics) -> Starlette:
+def make_app(backend: Backend, exposition: Exposition) -> Starlette:
     """/ the page, /healthz (live), /readyz (ready), /metrics."""
 
-    async def page(_request: Request) -> Response:
+    def page(_request: Request) -> Response:
         """What is served, for people."""
-        return HTMLResponse(render_page(registry))
+        return HTMLResponse(render_page(backend))
 
     async def healthz(_request: Request) -> Response:
         """Live: the process answers."""
         return JSONResponse({"live": True})
 
-    async def readyz(_request: Request) -> Response:
+    def readyz(_request: Request) -> Response:
         """Ready: a call would be taken."""
         try:
-            servable = registry.resolve()
-        except RequestError as error:
+            model = backend.get_model()
+        except BackendUnavailable as error:
             return JSONResponse({"ready": False, "reason": str(error)}, status_code=503)
-        return JSONResponse({"ready": True, "model": servable.name, "version": servable.version})
+        return JSONResponse({"ready": True, "model": model.name, "version": model.version})
 
-    async def expose(request: Request) -> Response:
+    def expose(request: Request) -> Response:
         """The metrics, for Prometheus."""
-        body, content_type = metrics.expose(request.headers.get("accept", ""))
+        body, content_type = exposition.expose(request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
 
     return Starlette(

@@ -4,9 +4,9 @@ from html import escape
 from string import Template
 from typing import Final
 
-from flatdense_server.errors import RequestError
-from flatdense_server.models.registry import Registry
-from flatdense_server.summary import ModelFacts, VersionStatus
+from flatdense_proto.v1 import classifier_pb2 as pb
+
+from flatdense_server.http.backend import Backend, BackendUnavailable
 
 PAGE: Final = Template("""\
 <!doctype html>
@@ -31,18 +31,19 @@ PAGE: Final = Template("""\
 """)
 
 
-def render_page(registry: Registry) -> str:
+def render_page(backend: Backend) -> str:
     """The page as HTML: what is served, or why nothing is."""
     try:
-        model = registry.summarize(registry.resolve())
-    except RequestError as error:
-        return PAGE.substitute(model=escape(registry.model_name), state=escape(str(error)), rows="")
+        model = backend.get_model()
+    except BackendUnavailable as error:
+        return PAGE.substitute(model=escape(backend.model_name), state=escape(str(error)), rows="")
+    serving = model.serving
     described = {
         "version": model.version,
-        **describe_facts(model.facts),
-        "engine": f"{model.engine} on {model.device}",
-        "compiled batch sizes": ", ".join(map(str, model.ladder_rows)),
-        "rows a request": f"1 to {model.max_request_rows:,}",
+        **describe_facts(model),
+        "engine": f"{serving.engine} on {serving.device}",
+        "compiled batch sizes": ", ".join(map(str, serving.ladder_rows)),
+        "rows a request": f"1 to {serving.max_request_rows:,}",
         **{f"version {status.version}": describe_status(status) for status in model.versions},
     }
     rows = "".join(
@@ -52,23 +53,23 @@ def render_page(registry: Registry) -> str:
     return PAGE.substitute(model=escape(model.name), state="serving", rows=rows)
 
 
-def describe_facts(facts: ModelFacts) -> dict[str, str]:
+def describe_facts(model: pb.GetModelResponse) -> dict[str, str]:
     """What is known of a version, for the table."""
-    described = {"parameters": f"{facts.parameters:,}"}
-    if facts.layers:
+    described = {"parameters": f"{model.parameters:,}"}
+    if model.layers:
         described["network"] = " → ".join(
-            f"{layer.kind} {'x'.join(map(str, layer.output_shape))}" for layer in facts.layers
+            f"{layer.kind} {'x'.join(map(str, layer.output_shape))}" for layer in model.layers
         )
-    if facts.training:
-        run = facts.training
-        described["trained on"] = f"{run.dataset}, {run.train_rows:,} images"
-    if facts.metrics:
-        described["test accuracy"] = f"{facts.metrics.test_accuracy:.2%}"
-    if facts.unchecked:
-        described["not checked"] = " ".join(facts.unchecked)
+    if model.HasField("training"):
+        training = model.training
+        described["trained on"] = f"{training.dataset}, {training.train_rows:,} images"
+        if "test_accuracy" in training.metrics:
+            described["test accuracy"] = f"{training.metrics['test_accuracy']:.2%}"
+    if model.unchecked:
+        described["not checked"] = " ".join(model.unchecked)
     return described
 
 
-def describe_status(status: VersionStatus) -> str:
+def describe_status(status: pb.VersionStatus) -> str:
     """Where a version is, what it is called, and why it failed."""
     return " ".join(filter(None, (status.state, *status.labels, status.reason)))

@@ -136,8 +136,8 @@ class Servable:
     def record(self, batch: Computed, enqueued_s: Iterable[float]) -> None:
         """Counts a batch, and shows it to the shadow; `enqueued_s` is when each request came."""
         self._inference_duration_s.observe(batch.took_s)
-        for each_s in enqueued_s:
-            self._queue_duration_s.observe(batch.started_s - each_s)
+        started_s = batch.started_s
+        self._queue_duration_s.observe(*[started_s - each_s for each_s in enqueued_s])
         self._count(batch.outputs.classes)
         if self._shadow:
             self._shadow.offer(LiveBatch(self.version, batch.parts, batch.outputs, batch.took_s))

@@ -16,9 +16,18 @@ LogFormat = Literal["text", "json"]
 OWN_ATTRIBUTES: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "color_message"}
 
 
-def configure_logs(log_format: LogFormat, level: str) -> None:
-    """Sends every logger of this process to standard error in one form. Called once, at start."""
+def configure_logs(log_format: LogFormat, level: str, **particulars: object) -> None:
+    """Sends every logger of this process to standard error in one form. Called once, at start.
+
+    Every event has these `particulars`.
+    """
+
+    def add(record: logging.LogRecord) -> bool:
+        vars(record).update(particulars)
+        return True
+
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(add)
     handler.setFormatter(TextFormatter() if log_format == "text" else JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)

@@ -6,15 +6,8 @@ from importlib.metadata import version as library_version
 from platform import python_version
 from typing import Final
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    ProcessCollector,
-    disable_created_metrics,
-)
-from prometheus_client.exposition import choose_encoder
+from flatdense_server.observe.board import Board
+from flatdense_server.observe.instruments import Counter, Family, Histogram, Writer
 
 TIME_BUCKETS_S: Final = (*(float(f"{20e-6 * 1.3**step:.3g}") for step in range(42)), 1.0)
 """20 us to 1 s in steps of 1.3: a quantile read from them is at most 30 % off."""
@@ -35,154 +28,139 @@ class CallSeries:
 
 
 class Metrics:
-    """Every metric of one process, in a registry of its own.
+    """Every metric of one process, on a board of its own.
 
     Thread-safe. A `version` is "" where a request ended before its version was known.
     """
 
-    def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each one, which no question here needs
-        self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
+    def __init__(self, board: Board | None = None) -> None:
+        """Writes to `board`, or to one that nobody else knows."""
+        self.board = board or Board()
+        write = Writer(self.board)
+        self.families: Mapping[str, Family] = write.families
         self._labelled: set[tuple[str, str, str]] = set()
         model = ("model", "version")
-        self.requests = Counter(
+        self.requests = write.counter(
             "flatdense_requests",
             "RPCs that ended, by gRPC status code.",
             ("method", *model, "code"),
-            registry=registry,
         )
-        self.request_duration_s = Histogram(
+        self.request_duration_s = write.histogram(
             "flatdense_request_duration_seconds",
             "From a decoded RPC to its answer.",
             ("method", *model),
             buckets=TIME_BUCKETS_S,
-            registry=registry,
         )
-        self.queue_duration_s = Histogram(
+        self.queue_duration_s = write.histogram(
             "flatdense_queue_duration_seconds",
             "From a request's arrival in the queue to the start of its batch.",
             model,
             buckets=TIME_BUCKETS_S,
-            registry=registry,
         )
-        self.inference_duration_s = Histogram(
+        self.inference_duration_s = write.histogram(
             "flatdense_inference_duration_seconds",
             "One batch through the engine.",
             (*model, "engine"),
             buckets=TIME_BUCKETS_S,
-            registry=registry,
         )
-        self.batch_rows = Histogram(
+        self.batch_rows = write.histogram(
             "flatdense_batch_rows",
             "Rows of one batch, without padding.",
             model,
             buckets=ROW_BUCKETS,
-            registry=registry,
         )
-        self.rows = Counter(
-            "flatdense_rows", "Rows classified, without padding.", model, registry=registry
-        )
-        self.padding_rows = Counter(
+        self.rows = write.counter("flatdense_rows", "Rows classified, without padding.", model)
+        self.padding_rows = write.counter(
             "flatdense_padding_rows",
             "Rows computed to fill a batch up to a compiled size.",
-            registry=registry,
-        )
-        self.predictions = Counter(
+        ).labels()
+        self.predictions = write.counter(
             "flatdense_predictions",
             "Rows by predicted class.",
             (*model, "class"),
-            registry=registry,
         )
-        self.inflight = Gauge(
-            "flatdense_inflight_requests", "RPCs being answered now.", registry=registry
-        )
-        self.lane = Gauge(
+        self.inflight = write.gauge(
+            "flatdense_inflight_requests", "RPCs being answered now.", merge="sum"
+        ).labels()
+        self.lane = write.gauge(
             "flatdense_lane",
             "Always 1: which way unary calls go, express or standard.",
             ("lane",),
-            registry=registry,
         )
-        self.rejected = Counter(
+        self.rejected = write.counter(
             "flatdense_rejected",
             "Requests refused for want of capacity or because of the server's state.",
             ("reason",),
-            registry=registry,
         )
-        self.deadline_expired = Counter(
+        self.deadline_expired = write.counter(
             "flatdense_deadline_expired",
             "Requests dropped because their deadline passed, by where they were then.",
             ("stage",),
-            registry=registry,
         )
-        self.compilations = Counter(
+        self.compilations = write.counter(
             "flatdense_xla_compilations",
             "XLA compilations. Any in the phase `serving` is a defect.",
             ("phase",),
-            registry=registry,
         )
         for phase in ("warmup", "serving"):
             self.compilations.labels(phase)
-        self.model_state = Gauge(
+        self.model_state = write.gauge(
             "flatdense_model_state",
             "1 for the state that a version is in, 0 for the others.",
             (*model, "state"),
-            registry=registry,
         )
-        self.model_label = Gauge(
+        self.model_label = write.gauge(
             "flatdense_model_label",
             "Always 1: which version a label means now.",
             ("model", "label", "version"),
-            registry=registry,
         )
-        self.policy_valid = Gauge(
+        self.policy_valid = write.gauge(
             "flatdense_policy_valid",
             "1 where versions.toml could be read or is not there, 0 where it is refused.",
             ("model",),
-            registry=registry,
+            merge="min",
         )
-        self.shadow_rows = Counter(
+        self.shadow_rows = write.counter(
             "flatdense_shadow_rows",
             "Live rows that a candidate answered too.",
             (*model, "shadow"),
-            registry=registry,
         )
-        self.shadow_agreeing_rows = Counter(
+        self.shadow_agreeing_rows = write.counter(
             "flatdense_shadow_agreeing_rows",
             "Those of them to which it gave the same class.",
             (*model, "shadow"),
-            registry=registry,
         )
-        self.shadow_largest_difference = Gauge(
+        self.shadow_largest_difference = write.gauge(
             "flatdense_shadow_largest_difference",
             "The most that a probability of the candidate differed by.",
             (*model, "shadow"),
-            registry=registry,
         )
-        self.shadow_latency_ratio = Histogram(
+        self.shadow_latency_ratio = write.histogram(
             "flatdense_shadow_latency_ratio",
             "The candidate's time for a batch over the served version's time for it.",
             (*model, "shadow"),
             buckets=RATIO_BUCKETS,
-            registry=registry,
         )
-        self.model_load_duration_s = Gauge(
+        self.model_load_duration_s = write.gauge(
             "flatdense_model_load_duration_seconds",
             "From opening a version's folder to being ready to serve it.",
             model,
-            registry=registry,
         )
-        self.model_info = Gauge(
+        self.model_info = write.gauge(
             "flatdense_model_info",
             "Always 1: what a served version is.",
             (*model, "dataset", "parameters", "test_accuracy", "engine", "device"),
-            registry=registry,
         )
-        Gauge(
+        self.worker_restarts = write.counter(
+            "flatdense_worker_restarts", "Worker processes that ended unasked and were replaced."
+        ).labels()
+        self.workers = write.gauge(
+            "flatdense_workers", "Worker processes that take calls now."
+        ).labels()
+        write.gauge(
             "flatdense_build_info",
             "Always 1: what runs here.",
             ("version", "python", "grpcio"),
-            registry=registry,
         ).labels(
             library_version("flatdense-server"), python_version(), library_version("grpcio")
         ).set(1)
@@ -197,9 +175,8 @@ class Metrics:
 
         Counts of what it did stay: a rate over them must not fall.
         """
-        which = {"model": model, "version": str(version)}
         for gauge in (self.model_state, self.model_info, self.model_load_duration_s):
-            gauge.remove_by_labels(which)
+            gauge.remove(model=model, version=version)
 
     def call_series(self, method: str, model: str, version: str, code: str) -> CallSeries:
         """Where RPCs that ended so are counted."""
@@ -211,13 +188,8 @@ class Metrics:
     def set_labels(self, model: str, labels: Mapping[str, int]) -> None:
         """Says what each label means now."""
         now = {(model, label, str(version)) for label, version in labels.items()}
-        for gone in self._labelled - now:
-            self.model_label.remove(*gone)
+        for _model, label, version in self._labelled - now:
+            self.model_label.remove(model=model, label=label, version=version)
         for labelled in now:
             self.model_label.labels(*labelled).set(1)
         self._labelled = now
-
-    def expose(self, accept: str) -> tuple[bytes, str]:
-        """All metrics in the format that an Accept header asks for: (body, content type)."""
-        encode, content_type = choose_encoder(accept)
-        return encode(self.registry), content_type

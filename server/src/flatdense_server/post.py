@@ -1,0 +1,58 @@
+"""A worker's place in the service, and what is reported from there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import TypeAlias
+
+from flatdense_server.observe.board import Board
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """What a worker is given when it is spawned."""
+
+    number: int
+    """From 1."""
+    grpc_port: int
+    """Which all workers listen on."""
+    backend: str
+    """The address of its own, for the supervisor's HTTP server: `unix:` and a path."""
+    board: Board
+    """For its metrics."""
+    supervisor: Connection
+    """Takes reports. It closes when the supervisor is gone."""
+    relieves: bool
+    """Whether others serve: then it listens only when it is ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The worker takes connections, and refuses calls until it is ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker answers calls."""
+
+    facts: Mapping[str, object]
+    """What it serves and how, for the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The worker cannot serve, and another one in its place could not either."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The worker's process is gone, and nobody asked for it."""
+
+    cause: str
+    backoff_s: float
+    """Until another one takes its place."""
+
+
+Report: TypeAlias = Listening | Ready | Failed | Ended

@@ -1,0 +1,217 @@
+"""The service: its worker processes, its ports, its HTTP server, its end."""
+
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from functools import partial
+from importlib.metadata import version as library_version
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Final
+
+from flatdense_server.keeper import Keeper
+from flatdense_server.listen import listen, reserve
+from flatdense_server.observe.board import Board
+from flatdense_server.observe.boards import Boards
+from flatdense_server.observe.metrics import Metrics
+from flatdense_server.post import Ended, Failed, Listening, Post, Ready, Report
+from flatdense_server.settings import Settings
+from flatdense_server.signals import StopSignal
+
+if TYPE_CHECKING:
+    from flatdense_server.http.server import HttpServer
+
+log = logging.getLogger(__name__)
+
+MARGIN_S: Final = 5.0
+"""For a worker to end beyond the time that its calls have."""
+
+LONGEST_FOLDER: Final = 85
+"""The path of a socket in it must have at most 103 bytes on every system."""
+
+
+class ServiceFailed(Exception):
+    """Nothing can be served. The message says why."""
+
+
+class Supervisor:
+    """Starts the workers side by side, replaces those that die, and drains them in the end.
+
+    The constructor binds the ports, before the seconds that loading takes, so that one in use is
+    known at once. It raises PortUnavailable. All else happens on the main thread, which run() is
+    called on, but for what HTTP asks.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._started_s = time.monotonic()
+        self._http_listener = listen("http", settings.host, settings.http_port)
+        # Held, and never listened on: between two workers the port stays ours.
+        self._reserved = reserve("grpc", settings.host, settings.grpc_port)
+        self._inbox: SimpleQueue[tuple[int, Report] | None] = SimpleQueue()
+        self._stop = StopSignal(lambda: self._inbox.put(None))
+        self._metrics = Metrics()
+        self._boards = Boards(self._metrics.families)
+        self._boards.add(self._metrics.board)
+        self._listening: frozenset[int] = frozenset()
+        self._ready: frozenset[int] = frozenset()
+        self._served = False
+        self._draining = False
+        self._folder = ""
+        self._keepers = [
+            Keeper(
+                number,
+                partial(self._make_process, number),
+                boards=self._boards,
+                tell=lambda number, report: self._inbox.put((number, report)),
+            )
+            for number in range(1, settings.workers + 1)
+        ]
+
+    def run(self) -> None:
+        """Serves until SIGTERM or Ctrl-C, then drains. Raises ServiceFailed."""
+        with make_folder() as folder, self._stop.caught():
+            self._folder = folder
+            for keeper in self._keepers:
+                keeper.start()
+            http = self._open_http()
+            try:
+                while note := self._inbox.get():
+                    self._hear(*note)
+                log.info(
+                    "draining", extra={"signal": self._stop.name, "grace_s": self._settings.grace_s}
+                )
+            finally:
+                began_s = time.monotonic()
+                self._end()
+                http.stop()
+            log.info("stopped", extra={"drain_s": round(time.monotonic() - began_s, 1)})
+
+    def _open_http(self) -> "HttpServer":
+        # Here and not above: the workers start while this is imported.
+        from flatdense_server.http.app import make_app  # noqa: PLC0415
+        from flatdense_server.http.backend import Backend  # noqa: PLC0415
+        from flatdense_server.http.server import HttpServer  # noqa: PLC0415
+        from flatdense_server.observe.exposition import Exposition  # noqa: PLC0415
+
+        backend = Backend(self._settings.model_name, self._find_backends, lambda: self._draining)
+        exposition = Exposition(self._boards, self._metrics.families, self._find_processes)
+        server = HttpServer(make_app(backend, exposition), self._http_listener)
+        server.start()
+        return server
+
+    def _hear(self, number: int, report: Report) -> None:
+        match report:
+            case Listening():
+                self._listening |= {number}
+                if not self._served and len(self._listening) == len(self._keepers):
+                    self._log_addresses()
+            case Ready(facts):
+                self._set_ready(self._ready | {number})
+                self._greet(number, facts)
+            case Failed(reason):
+                if not self._served:
+                    raise ServiceFailed(reason)
+                log.error("worker failed", extra={"worker": number, "reason": reason})
+            case Ended(cause, backoff_s):
+                self._set_ready(self._ready - {number})
+                self._metrics.worker_restarts.inc()
+                log.error(
+                    "worker ended",
+                    extra={"worker": number, "cause": cause, "restart_in_s": backoff_s},
+                )
+
+    def _set_ready(self, ready: frozenset[int]) -> None:
+        self._ready = ready
+        self._metrics.workers.set(len(ready))
+
+    def _greet(self, number: int, facts: Mapping[str, object]) -> None:
+        """Says that the service is ready, when all workers are; later that one of them is."""
+        if self._served:
+            log.info("worker ready", extra={"worker": number, **facts})
+        elif len(self._ready) == len(self._keepers):
+            self._served = True
+            startup_s = round(time.monotonic() - self._started_s, 2)
+            log.info(
+                "ready", extra={**facts, "workers": len(self._keepers), "startup_s": startup_s}
+            )
+
+    def _log_addresses(self) -> None:
+        host, http_port = self._settings.host, self._http_listener.getsockname()[1]
+        log.info(
+            "listening",
+            extra={
+                "grpc": f"{host}:{self._reserved.getsockname()[1]}",
+                "page": f"http://{host}:{http_port}/",
+                "metrics": f"http://{host}:{http_port}/metrics",
+                "workers": len(self._keepers),
+                "flatdense": library_version("flatdense-server"),
+            },
+        )
+
+    def _find_backends(self) -> list[str]:
+        """Where the workers are that answer calls now; none before all of them do."""
+        if not self._served or self._draining:
+            return []
+        return [self._backend(number) for number in sorted(self._ready)]
+
+    def _find_processes(self) -> dict[str, int]:
+        workers = {f"worker-{keeper.number}": keeper.pid for keeper in self._keepers}
+        return {"supervisor": os.getpid(), **{name: pid for name, pid in workers.items() if pid}}
+
+    def _backend(self, number: int) -> str:
+        return f"unix:{self._folder}/worker-{number}"
+
+    def _make_process(self, number: int, board: Board, supervisor: Connection) -> SpawnProcess:
+        post = Post(
+            number=number,
+            grpc_port=self._reserved.getsockname()[1],
+            backend=self._backend(number),
+            board=board,
+            supervisor=supervisor,
+            relieves=self._served,
+        )
+        return get_context("spawn").Process(
+            target=run_worker, args=(self._settings, post), name=f"worker-{number}", daemon=True
+        )
+
+    def _end(self) -> None:
+        self._draining = True
+        settings = self._settings
+        for keeper in self._keepers:
+            keeper.drain()
+        until_s = time.monotonic() + settings.drain_delay_s + settings.grace_s + MARGIN_S
+        for keeper in self._keepers:
+            if not keeper.join(until_s - time.monotonic()):
+                log.error("a worker did not end and was killed", extra={"worker": keeper.number})
+                keeper.kill()
+                keeper.join(MARGIN_S)
+        self._reserved.close()
+
+
+def run_worker(settings: Settings, post: Post) -> None:
+    """What a worker process runs."""
+    # Here: the supervisor itself needs nothing of it.
+    from flatdense_server.worker import work  # noqa: PLC0415
+
+    work(settings, post)
+
+
+def make_folder() -> "tempfile.TemporaryDirectory[str]":
+    """A folder for the workers' own sockets, which nobody else may enter."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="flatdense-")
+    except OSError as error:
+        raise ServiceFailed(
+            f"no folder for temporary files: {error}. Name one that can be written in TMPDIR."
+        ) from error
+    if len(folder.name) > LONGEST_FOLDER:
+        folder.cleanup()
+        raise ServiceFailed(
+            f"the path of {folder.name} is too long for sockets. Name a shorter folder in TMPDIR."
+        )
+    return folder
