@@ -55,6 +55,13 @@ class ServerProcess:
         return self._process.pid
 
     @property
+    def worker_pids(self) -> list[int]:
+        """The ids of the worker processes that run now. On Linux."""
+        children = [path.read_text() for path in Path(f"/proc/{self.pid}/task").glob("*/children")]
+        pids = map(int, " ".join(children).split())
+        return [pid for pid in pids if b"spawn_main" in read_command(pid)]
+
+    @property
     def address(self) -> str:
         """Where gRPC listens: host:port."""
         return str(self.wait_for("listening")["grpc"])
@@ -86,6 +93,16 @@ class ServerProcess:
             raise RuntimeError(f"the server ended without the event {name!r}: {self.events}")
         return event
 
+    def wait_for_many(self, name: str, count: int, timeout_s: float = 60.0) -> None:
+        """Waits until there were so many events of that name. Raises TimeoutError."""
+
+        def found() -> bool:
+            return sum(event.get("event") == name for event in self.events) >= count
+
+        with self._changed:
+            if not self._changed.wait_for(found, timeout_s):
+                raise TimeoutError(f"not {count} events {name!r} in {timeout_s} s: {self.events}")
+
     def send(self, number: signal.Signals) -> None:
         """Sends a signal."""
         self._process.send_signal(number)
@@ -116,6 +133,14 @@ class ServerProcess:
             else:
                 self.events.append(event)
             self._changed.notify_all()
+
+
+def read_command(pid: int) -> bytes:
+    """The command line of a process; empty where it has just ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def parse(line: str) -> Event:

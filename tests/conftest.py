@@ -55,7 +55,9 @@ def server(exported_model: Path, request: pytest.FixtureRequest) -> Iterator[Ser
     """
     if request.param == "aot":
         request.getfixturevalue("compiled")
-    with ServerProcess("--model-dir", str(exported_model), "--engine", request.param) as process:
+    with ServerProcess(
+        *("--model-dir", str(exported_model), "--engine", request.param, "--workers", "1")
+    ) as process:
         assert process.ready()["engine"] == request.param
         yield process
 

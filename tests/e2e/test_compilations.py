@@ -13,6 +13,7 @@ def test_no_batch_size_is_compiled_while_serving(exported_model: Path, tmp_path:
     dumped = tmp_path / "xla"
     flags = {"XLA_FLAGS": f"--xla_dump_to={dumped} --xla_dump_hlo_as_text"}
     options = ("--model-dir", str(exported_model), "--engine", "jit", "--max-batch-rows", "256")
+    options += ("--workers", "1")
     pixels = np.zeros((300, 784), np.uint8)
     with ServerProcess(*options, variables=flags) as server, Client(server.address) as client:
         server.ready()

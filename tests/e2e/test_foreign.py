@@ -27,6 +27,7 @@ def test_a_bare_saved_model_is_served(
     """Both engines give the trainer's answers, say what was not checked, and aot is without TF."""
     (tmp_path / "aot").symlink_to(compiled.parent)
     options = ("--model-dir", str(foreign), "--engine", engine, "--cache-dir", str(tmp_path))
+    options += ("--workers", "1")
     golden = read_manifest(exported_model / "1").golden
     with ServerProcess(*options) as server:
         assert server.ready()["engine"] == engine
@@ -34,7 +35,8 @@ def test_a_bare_saved_model_is_served(
         with Client(server.address) as client:
             predictions = client.classify(golden.inputs())
             model = client.model()
-        loaded = Path(f"/proc/{server.pid}/maps").read_text()
+        (worker,) = server.worker_pids
+        loaded = Path(f"/proc/{worker}/maps").read_text()
         assert server.stop() == 0
     np.testing.assert_allclose(predictions.probabilities, golden.outputs(), rtol=0, atol=1e-5)
     assert (model.training, model.test_accuracy, model.parameters) == (None, None, 203_530)

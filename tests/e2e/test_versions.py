@@ -16,6 +16,10 @@ IMAGE = np.zeros((28, 28), np.uint8)
 
 SWAPS = 10
 
+AOT = ("--engine", "aot", "--poll-interval-s", "0.05")
+ONE_WORKER = ("--workers", "1")
+"""Each worker follows the folder by itself: with one there is one order of events."""
+
 
 def publish(model_dir: Path, version: int, *, damaged: bool = False) -> None:
     """Copies version 1 aside and renames it, as an export does."""
@@ -56,7 +60,7 @@ class Caller(threading.Thread):
 def test_versions_swap_without_a_lost_call(exported_model: Path, tmp_path: Path) -> None:
     """Ten new versions, a bad one and a rollback under load: no call fails, and each shows."""
     model_dir = Path(shutil.copytree(exported_model, tmp_path / "model"))
-    options = ("--model-dir", str(model_dir), "--engine", "aot", "--poll-interval-s", "0.05")
+    options = ("--model-dir", str(model_dir), *AOT, *ONE_WORKER)
     with ServerProcess(*options) as server:
         server.ready()
         callers = [Caller(server.address) for _ in range(3)]
@@ -93,7 +97,7 @@ def test_moving_a_label_rolls_back_without_a_lost_call(
     model_dir = Path(shutil.copytree(exported_model, tmp_path / "model"))
     publish(model_dir, 2)
     write_policy(model_dir, "[labels]\nstable = 1\ncanary = 2")
-    options = ("--model-dir", str(model_dir), "--engine", "aot", "--poll-interval-s", "0.05")
+    options = ("--model-dir", str(model_dir), *AOT, *ONE_WORKER)
     with ServerProcess(*options) as server:
         assert server.ready()["version"] == 1
         callers = [Caller(server.address) for _ in range(3)]
@@ -127,7 +131,7 @@ def test_a_shadow_sees_live_batches_and_answers_nobody(
     """The newest version, named as the shadow, is compared and shown, and version 1 answers."""
     model_dir = Path(shutil.copytree(exported_model, tmp_path / "model"))
     publish(model_dir, 2)
-    options = ("--model-dir", str(model_dir), "--engine", "aot", "--poll-interval-s", "0.05")
+    options = ("--model-dir", str(model_dir), *AOT, *ONE_WORKER)
     with ServerProcess(*options, "--shadow-version", "2", "--shadow-fraction", "1") as server:
         assert server.ready()["version"] == 1
         server.wait_for("comparing", shadow=2)

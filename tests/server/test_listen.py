@@ -4,7 +4,7 @@ import errno
 import socket
 
 import pytest
-from flatdense_server.listen import PortUnavailable, check_port, describe, listen
+from flatdense_server.listen import PortUnavailable, check_port, describe, listen, reserve
 
 
 def test_port_0_picks_a_free_one() -> None:
@@ -56,3 +56,17 @@ def test_ipv6_is_understood() -> None:
         pytest.skip("this machine has no IPv6")
     with listen("http", "::1", 0) as listener:
         assert listener.family == socket.AF_INET6
+
+
+def test_a_reserved_port_is_for_those_who_share_it() -> None:
+    """Listeners that share it may come and go; one that does not, and a second service, may not."""
+    with reserve("grpc", "127.0.0.1", 0) as holder:
+        port = holder.getsockname()[1]
+        for _ in range(2):
+            with socket.create_server(("127.0.0.1", port), reuse_port=True):
+                socket.create_connection(("127.0.0.1", port)).close()
+        for other in (listen, reserve):
+            with pytest.raises(PortUnavailable, match="in use"):
+                other("grpc", "127.0.0.1", port)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
+from flatdense_server.engine.cpus import usable_cpus
 from flatdense_server.settings import OPTIONS, PREFIX, Settings, with_settings
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ TABLE = [
     ("model_name", "digits", "mnist"),
     ("engine", "jit", "auto"),
     ("device", "gpu", "auto"),
+    ("workers", "3", usable_cpus()),
     ("max_batch_rows", "64", 1024),
     ("batch_wait_us", "500", 0),
     ("max_request_rows", "65", 1024),
@@ -38,6 +40,7 @@ TABLE = [
 
 NO_DEFAULT = {"shadow_version"}
 ON_OR_OFF = {"reflection"}
+DEFAULT_IN_WORDS = {"workers": r"\(one for each usable core; 1 on a GPU\)"}
 
 
 @pytest.fixture
@@ -128,6 +131,7 @@ settings = st.builds(
     lane=st.sampled_from(["auto", "express", "standard"]),
     max_inflight=st.integers(1, 4096),
     max_streams=st.integers(1, 4096),
+    workers=st.integers(1, 1024),
     reflection=st.booleans(),
     drain_delay_s=st.floats(0, 1e6),
     grace_s=st.floats(0, 1e6),
@@ -172,6 +176,7 @@ def test_the_printed_lines_are_an_environment_that_gives_the_same_settings(
         ("lane", "fast"),
         ("max_inflight", "0"),
         ("max_streams", "4097"),
+        ("workers", "0"),
         ("drain_delay_s", "-0.1"),
         ("grace_s", "soon"),
         ("log_format", "xml"),
@@ -196,7 +201,14 @@ def test_help_shows_each_options_variable_and_default(command: click.Command) ->
     text = re.sub(r"\s+", " ", invoke(command, "--help").stdout)
     for name, _, default in TABLE:
         flag = "--" + name.replace("_", "-")
-        pattern = rf"{flag} .*?\[env var: {PREFIX}_{name.upper()}; default: {default}[;\]]"
+        said = DEFAULT_IN_WORDS.get(name, default)
+        pattern = rf"{flag} .*?\[env var: {PREFIX}_{name.upper()}; default: {said}[;\]]"
         assert re.search(pattern, text), flag
     assert "--reflection / --no-reflection" in text
     assert f"[env var: {PREFIX}_REFLECTION; default: reflection]" in text
+
+
+def test_one_worker_is_enough_for_a_gpu(command: click.Command, seen: list[Settings]) -> None:
+    """It does the work of all cores, and its memory is not for several processes."""
+    invoke(command, "--device", "gpu")
+    assert [settings.workers for settings in seen] == [1]

@@ -84,8 +84,9 @@ class Keeper:
         while not self._stopping.is_set():
             cause = self._run()
             if not self._stopping.is_set():
-                self._tell(self.number, self._judge(cause))
-                self._stopping.wait(self._backoff_s)
+                ended = self._judge(cause)
+                self._tell(self.number, ended)
+                self._stopping.wait(ended.backoff_s)
 
     def _run(self) -> str:
         """A process from its start to its end; gives why it ended."""
@@ -123,18 +124,20 @@ class Keeper:
                 self._false_starts = 0
             self._tell(self.number, report)
 
-    def _judge(self, cause: str) -> Report:
+    def _judge(self, cause: str) -> Ended:
         """What an end means, and how long to wait after it."""
         if self._ready_s is None:
             self._false_starts += 1
             if self._false_starts == MAX_FALSE_STARTS:
-                return Failed(
+                reason = (
                     f"worker {self.number} ended {MAX_FALSE_STARTS} times before it was ready, the "
                     f"last time like this: {cause}."
                 )
-        steady = self._ready_s is not None and time.monotonic() - self._ready_s > STEADY_S
-        self._backoff_s = FIRST_BACKOFF_S if steady else min(2 * self._backoff_s, LONGEST_BACKOFF_S)
-        return Ended(cause, self._backoff_s)
+                self._tell(self.number, Failed(reason))
+        if self._ready_s is not None and time.monotonic() - self._ready_s > STEADY_S:
+            self._backoff_s = FIRST_BACKOFF_S
+        backoff_s, self._backoff_s = self._backoff_s, min(2 * self._backoff_s, LONGEST_BACKOFF_S)
+        return Ended(cause, backoff_s)
 
 
 def describe_end(exitcode: int) -> str:

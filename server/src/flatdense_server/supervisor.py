@@ -23,6 +23,7 @@ from flatdense_server.settings import Settings
 from flatdense_server.signals import StopSignal
 
 if TYPE_CHECKING:
+    from flatdense_server.http.backend import Backend
     from flatdense_server.http.server import HttpServer
 
 log = logging.getLogger(__name__)
@@ -74,31 +75,36 @@ class Supervisor:
 
     def run(self) -> None:
         """Serves until SIGTERM or Ctrl-C, then drains. Raises ServiceFailed."""
+        settings = self._settings
         with make_folder() as folder, self._stop.caught():
             self._folder = folder
             for keeper in self._keepers:
                 keeper.start()
-            http = self._open_http()
-            try:
-                while note := self._inbox.get():
-                    self._hear(*note)
-                log.info(
-                    "draining", extra={"signal": self._stop.name, "grace_s": self._settings.grace_s}
-                )
-            finally:
-                began_s = time.monotonic()
-                self._end()
-                http.stop()
+            with self._open_backend() as backend:
+                http = self._open_http(backend)
+                try:
+                    while note := self._inbox.get():
+                        self._hear(*note)
+                    log.info(
+                        "draining", extra={"signal": self._stop.name, "grace_s": settings.grace_s}
+                    )
+                finally:
+                    began_s = time.monotonic()
+                    self._end()
+                    http.stop()
             log.info("stopped", extra={"drain_s": round(time.monotonic() - began_s, 1)})
 
-    def _open_http(self) -> "HttpServer":
+    def _open_backend(self) -> "Backend":
         # Here and not above: the workers start while this is imported.
-        from flatdense_server.http.app import make_app  # noqa: PLC0415
         from flatdense_server.http.backend import Backend  # noqa: PLC0415
+
+        return Backend(self._settings.model_name, self._find_backends, lambda: self._draining)
+
+    def _open_http(self, backend: "Backend") -> "HttpServer":
+        from flatdense_server.http.app import make_app  # noqa: PLC0415
         from flatdense_server.http.server import HttpServer  # noqa: PLC0415
         from flatdense_server.observe.exposition import Exposition  # noqa: PLC0415
 
-        backend = Backend(self._settings.model_name, self._find_backends, lambda: self._draining)
         exposition = Exposition(self._boards, self._metrics.families, self._find_processes)
         server = HttpServer(make_app(backend, exposition), self._http_listener)
         server.start()

@@ -6,6 +6,8 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from flatdense_artifact import ArtifactError, list_versions
@@ -88,6 +90,7 @@ class Worker:
         self._ending = threading.Event()
         self._following = threading.Thread(target=self._follow, name="follower", daemon=True)
         self._load_error: BaseException | None = None
+        self._orphaned = False
 
     @property
     def loading(self) -> bool:
@@ -114,6 +117,7 @@ class Worker:
         try:
             self._post.supervisor.recv()
         except (EOFError, OSError):
+            self._orphaned = True
             self._stop.set()
 
     def _listen(self) -> GrpcServer:
@@ -212,6 +216,9 @@ class Worker:
         self._following.join(JOIN_S)
         if not self.loading:
             self._registry.close()
+        if self._orphaned:
+            with suppress(OSError):  # the last worker finds the folder of their sockets empty
+                Path(self._post.backend.removeprefix("unix:")).parent.rmdir()
 
 
 def engine_options(settings: Settings) -> EngineOptions:

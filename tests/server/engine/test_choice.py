@@ -19,7 +19,9 @@ def files(tmp_path: Path, manifest: Manifest) -> ModelFiles:
 
 def choice(tmp_path: Path, engine: EngineName, device: DeviceName = "auto") -> EngineChoice:
     """A choice that finds no compiled library."""
-    options = EngineOptions(engine=engine, device=device, max_batch_rows=8, cache_dir=tmp_path)
+    options = EngineOptions(
+        engine=engine, device=device, max_batch_rows=8, threads=1, cache_dir=tmp_path
+    )
     return EngineChoice(options, lambda _phase: None)
 
 

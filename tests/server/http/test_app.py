@@ -6,10 +6,10 @@ from collections.abc import Callable
 import httpx
 import pytest
 from flatdense_server.http.app import make_app
+from flatdense_server.http.backend import Backend
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
-from flatdense_server.models.statuses import Statuses
-from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.exposition import Exposition
 from prometheus_client import parser
 from starlette.applications import Starlette
 
@@ -36,9 +36,9 @@ class Client:
 
 
 @pytest.fixture
-def client(registry: Registry, metrics: Metrics) -> Client:
-    """Asks the application of the registry."""
-    return Client(make_app(registry, metrics))
+def client(backend: Backend, exposition: Exposition) -> Client:
+    """Asks the application of the backend."""
+    return Client(make_app(backend, exposition))
 
 
 @pytest.fixture
@@ -114,11 +114,31 @@ def test_the_page_says_why_nothing_is_served(client: Client) -> None:
     assert "still loading" in answer.text
 
 
-def test_the_page_escapes_the_models_name(metrics: Metrics) -> None:
+def test_it_is_not_ready_where_no_worker_is(exposition: Exposition) -> None:
+    """/readyz is 503 with the reason: they load, or the server stops, or one does not answer."""
+    for addresses, draining, reason in (
+        ((), False, "still loading"),
+        ((), True, "stopping"),
+        (("unix:/nowhere/worker",), False, "failed to connect"),
+    ):
+        with Backend("mnist", lambda found=addresses: found, lambda now=draining: now) as backend:
+            answer = Client(make_app(backend, exposition)).get("/readyz")
+        assert answer.status_code == 503
+        assert reason in answer.json()["reason"]
+
+
+@pytest.mark.usefixtures("published")
+def test_one_worker_that_answers_is_enough(backend: Backend, exposition: Exposition) -> None:
+    """One that was killed a moment ago is passed over."""
+    (address,) = backend.addresses()
+    with Backend("mnist", lambda: ["unix:/nowhere/worker", address]) as both:
+        assert Client(make_app(both, exposition)).get("/readyz").status_code == 200
+
+
+def test_the_page_escapes_the_models_name(exposition: Exposition) -> None:
     """A name cannot become markup."""
-    name = "<script>alert(1)</script>&"
-    registry = Registry(name, max_request_rows=1, statuses=Statuses(name, metrics))
-    text = Client(make_app(registry, metrics)).get("/").text
+    with Backend("<script>alert(1)</script>&", list) as backend:
+        text = Client(make_app(backend, exposition)).get("/").text
     assert "<script>" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;" in text
 
@@ -140,14 +160,14 @@ def test_what_is_not_served_is_refused_as_json(
 
 
 def test_a_fault_tells_nothing_of_its_cause(
-    client: Client, registry: Registry, monkeypatch: pytest.MonkeyPatch
+    client: Client, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """500 has a fixed sentence; the cause is for the log."""
 
     def fail() -> None:
         raise LookupError("secret")
 
-    monkeypatch.setattr(registry, "resolve", fail)
+    monkeypatch.setattr(backend, "get_model", fail)
     answer = client.get("/readyz")
     assert answer.status_code == 500
     assert answer.json() == {"error": "the server failed; its log has the cause."}

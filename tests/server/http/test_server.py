@@ -3,15 +3,15 @@
 import httpx
 import pytest
 from flatdense_server.http.app import make_app
+from flatdense_server.http.backend import Backend
 from flatdense_server.http.server import HttpServer
 from flatdense_server.listen import listen
-from flatdense_server.models.registry import Registry
-from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.exposition import Exposition
 
 
-def test_it_answers_from_start_to_stop(registry: Registry, metrics: Metrics) -> None:
+def test_it_answers_from_start_to_stop(backend: Backend, exposition: Exposition) -> None:
     """On the socket that it was given; after stop() the port is closed."""
-    server = HttpServer(make_app(registry, metrics), listen("http", "127.0.0.1", 0))
+    server = HttpServer(make_app(backend, exposition), listen("http", "127.0.0.1", 0))
     server.start()
     url = f"http://127.0.0.1:{server.port}/healthz"
     assert httpx.get(url).json() == {"live": True}

@@ -110,7 +110,6 @@ def test_where_the_newest_version_fails_the_next_older_one_is_served(
     follower: Follower,
     registry: Registry,
     write_version: WriteVersion,
-    metrics: Metrics,
     sample: Callable[..., float | None],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -458,7 +457,6 @@ def test_what_nobody_wants_any_more_is_forgotten(
     follower: Follower,
     registry: Registry,
     write_version: WriteVersion,
-    metrics: Metrics,
     sample: Callable[..., float | None],
 ) -> None:
     """A failed version that was removed, and a replaced one, leave the status and the metrics."""

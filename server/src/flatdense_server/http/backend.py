@@ -1,7 +1,8 @@
 """The workers, as the HTTP routes see them."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 import grpc
 from flatdense_proto.v1 import classifier_pb2 as pb
@@ -23,7 +24,7 @@ class BackendUnavailable(Exception):
 
 
 class Backend:
-    """Asks any worker that answers. Thread-safe."""
+    """Asks any worker that answers. Thread-safe; a context manager, which closes connections."""
 
     def __init__(
         self,
@@ -33,16 +34,28 @@ class Backend:
     ) -> None:
         """`addresses()` gives those of the workers that answer now."""
         self.model_name = model_name
-        self._addresses = addresses
+        self.addresses = addresses
         self._is_draining = is_draining
         self._channels: dict[str, grpc.Channel] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for channel in self._channels.values():
+            channel.close()
 
     def get_model(self) -> pb.GetModelResponse:
         """What is served. Raises BackendUnavailable."""
         reason = f"the model {self.model_name!r} is still loading. Try again later."
         if self._is_draining():
             reason = "the server is stopping. Try another one, or try again later."
-        for address in self._addresses():
+        for address in self.addresses():
             try:
                 stub = services.ClassifierStub(self._channel(address))
                 return stub.GetModel(pb.GetModelRequest(), timeout=TIMEOUT_S)
