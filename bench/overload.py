@@ -43,6 +43,9 @@ CONNECTIONS = 64
 STREAMS = 100
 PROBES_A_SECOND = 25
 
+QUIET_S = 0.5
+"""Without another call that ended for so long, all of them have."""
+
 LEAST_GOODPUT = 0.8
 MOST_GROWTH_MB = 50.0
 
@@ -109,26 +112,26 @@ def measure(case: Case, seconds: float) -> Results:
 
 def best_calls_a_second(server: ServerProcess, case: Case) -> float:
     """The most that a closed loop reaches in a few rounds, after one that is not counted."""
-    codes = count_codes(server)
+    codes = settled_codes(server)
     rounds = [
         calls_per_second(server.address, case.request, in_flight=case.in_flight, calls=case.calls)
         for _ in range(ROUNDS + 1)
     ]
-    if set(count_codes(server) - codes) != {"OK"}:
+    if set(settled_codes(server) - codes) != {"OK"}:
         raise SystemExit(f"{case.name}: not every call of the closed loop was answered")
     return max(rounds[1:])
 
 
 def overload(server: ServerProcess, case: Case, rate: float, seconds: float) -> Results:
     """Offers so many calls a second; gives what became of them, by the second, and at what cost."""
-    codes, cpu_s, began_s = count_codes(server), children_cpu_s(), time.monotonic()
+    codes, cpu_s, began_s = settled_codes(server), children_cpu_s(), time.monotonic()
     with (
         FootprintLog(server.pid) as footprints,
         Probe(server.address, case.request, calls_a_second=PROBES_A_SECOND) as probe,
     ):
         begun, ended = load(server, case, rate, seconds)
         took_s = time.monotonic() - began_s
-        counted = count_codes(server) - codes
+    counted = settled_codes(server) - codes
     sizes_mb = [each.resident_mb for each in footprints.taken]
     descriptors = [each.descriptors for each in footprints.taken]
     third = max(1, len(sizes_mb) // 3)
@@ -162,6 +165,15 @@ def load(server: ServerProcess, case: Case, rate: float, seconds: float) -> tupl
     if not found:
         raise SystemExit(f"h2load said nothing of its requests:\n{said}")
     return int(found[1]), int(found[2])
+
+
+def settled_codes(server: ServerProcess) -> Counter[str]:
+    """The calls that have ended, by gRPC's status, when no more of them end."""
+    before = None
+    while (now := count_codes(server)) != before:
+        before = now
+        time.sleep(QUIET_S)
+    return now
 
 
 def count_codes(server: ServerProcess) -> Counter[str]:

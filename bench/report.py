@@ -91,13 +91,14 @@ def render_peers(results: Results) -> str:
     if p50_us:
         lines += ["", *render_cases("p50, us", p50_us)]
     rounds = len(next(iter(figures.values()))[OURS])
-    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    versions = "".join(f"{name} {version}, " for name, version in results["versions"].items())
+    fixed = "The bare servers and the C server have no model: they give a fixed answer. "
     missing = "; ".join(f"{name} ({why})" for name, why in results.get("absent", {}).items())
     note = (
         f"Medians of {rounds} rounds (`bench/peers/compare.py`), least to most beside them, the "
         "servers in turn, one worker each where nothing else is said, the peers with one compute "
-        "thread. The bare servers and the C server have no model: they give a fixed answer. "
-        f"{versions}; on {describe(results['machine'])}. The load generator ran on the same cores."
+        f"thread. {fixed if LIMIT in next(iter(figures.values())) else ''}"
+        f"{versions}on {describe(results['machine'])}. The load generator ran on the same cores."
         f"{f' Not measured: {missing}.' if missing else ''}"
     )
     return "\n".join([*lines, "", note]) + "\n"
@@ -144,6 +145,40 @@ def add_float32(cases: dict[str, Rounds]) -> dict[str, Rounds]:
         }
         added[case] = rounds | theirs
     return added
+
+
+def render_overload(results: Results) -> str:
+    """Overload: the table and the machine it was measured on, in Markdown."""
+    lines = [
+        (
+            "| calls/s | best | offered | begun | answered | refused | cut off by gRPC | p50, p99 "
+            "| memory | load's core |"
+        ),
+        f"|{'---|' * 10}",
+    ]
+    for case in results["cases"]:
+        codes, caller, sizes_mb = case["codes_a_second"], case["caller"], case["resident_mb"]
+        cut_off = max(0.0, case["ended_a_second"] - sum(codes.values()))
+        lines.append(
+            f"| {case['name']} | {case['best_calls_a_second']:,.0f} "
+            f"| {case['asked_a_second']:,.0f} | {case['begun_a_second']:,.0f} "
+            f"| {codes.get('OK', 0):,.0f} ({case['goodput']:.0%}) "
+            f"| {codes.get('RESOURCE_EXHAUSTED', 0):,.0f} | {cut_off:,.0f} "
+            f"| {describe_ms(caller['p50_ms'])}, {describe_ms(caller['p99_ms'])} ms "
+            f"| {min(sizes_mb):,.0f} to {max(sizes_mb):,.0f} MB | {case['generator_cpu']:.2f} |"
+        )
+    note = (
+        f"{results['seconds']:.0f} seconds of each (`bench/overload.py`), one worker; answered is "
+        "gRPC's OK, in brackets its share of the best; the times are those of the answered calls "
+        "of a light caller beside. Calls are begun at a fixed rate until 6,400 are in flight. On "
+        f"{describe(results['machine'])}. The load generator ran on the same cores."
+    )
+    return "\n".join([*lines, "", note]) + "\n"
+
+
+def describe_ms(time_ms: float | None) -> str:
+    """A time, or that no call was answered that would have one."""
+    return "-" if time_ms is None else f"{time_ms:,.0f}"
 
 
 def describe(machine: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from abuse import ABUSES
 from flatdense_client import Client
-from footprint import Footprint, footprint
+from footprint import ONE_ARENA, Footprint, footprint
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent / "examples"))
@@ -60,7 +60,8 @@ class GoodCaller(threading.Thread):
 def soak(minutes: float, *options: str) -> list[Footprint]:
     """Runs it; gives memory and descriptors at each report. Raises SystemExit where it fails."""
     reports: list[Footprint] = []
-    with ServerProcess("--model-dir", str(HERE.parent / "exported_model"), *options) as server:
+    folder = str(HERE.parent / "exported_model")
+    with ServerProcess("--model-dir", folder, *options, variables=ONE_ARENA) as server:
         server.ready()
         good = GoodCaller(server.address)
         good.start()

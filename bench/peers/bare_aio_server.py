@@ -8,7 +8,7 @@ import grpc.aio
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from bare_server import ANSWER  # noqa: E402 -- after the path that it is on
+from bare_server import ANSWER
 
 
 async def answer(_request: bytes, _context: object) -> bytes:

@@ -22,7 +22,7 @@ ONE_THREAD: Final = {
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
 }
-START_S: Final = 90.0
+START_S: Final = 180.0
 END_S: Final = 10.0
 
 UTIME, SESSION = 11, 3
@@ -54,7 +54,8 @@ class Child:
         if self._process.poll() is None:
             raise Unavailable(f"not ready after {timeout_s:.0f} s: {in_one_line(str(last))}")
         said = self._log.read_text(errors="replace")
-        raise Unavailable(f"its process ended: {in_one_line(said) or 'it said nothing'}")
+        faults = [line for line in said.splitlines() if "Error:" in line]
+        raise Unavailable(f"its process ended: {in_one_line((faults or [said])[-1])}")
 
     def printed_port(self) -> int:
         """The number that the process printed alone on a line, waiting for it."""

@@ -3,7 +3,7 @@
 Each peer runs in an environment of its own, made in `--environments` from PyPI on first use, with
 one worker and one compute thread. Its answers are compared with the golden ones before, and the
 length of each later answer with that of a right one. A peer that this machine cannot run is named
-with the reason. All run at once, one is measured at a time; one that is busy while idle is left out.
+with the reason. All run at once, one is measured at a time; what is busy while idle is left out.
 Writes bench/results/peers.json, with the machine's description, and a decision record's table.
 """
 
@@ -19,19 +19,21 @@ import numpy as np
 from environment import Unavailable
 from limits import grpcio_asyncio, grpcio_threads, http2
 from peers import flatdense, flatdense_workers, keras, kserve, mlserver, mosec
+from triton import triton_numpy, triton_xla
+
 from server import ROOT, Server, Start
-from triton import triton
 
 sys.path.append(str(ROOT / "bench"))
 
-from load import Post, check_tool, posts_per_second, sequential_post_p50_s  # noqa: E402
-from machine import describe_machine  # noqa: E402
-from report import LIMIT, OURS, PEERS, PEERS_PAGE, Results, publish, render_peers  # noqa: E402
+from load import Post, check_tool, posts_per_second, sequential_post_p50_s
+from machine import describe_machine
+from report import LIMIT, OURS, PEERS, PEERS_PAGE, Results, publish, render_peers
 
 SERVERS: Final[dict[str, Start]] = {
     OURS: flatdense,
     "flatdense, default workers": flatdense_workers,
-    "Triton": triton,
+    "Triton, numpy": triton_numpy,
+    "Triton, XLA": triton_xla,
     "mosec": mosec,
     "KServe": kserve,
     "MLServer": mlserver,
@@ -104,7 +106,7 @@ def main(options: argparse.Namespace) -> None:
             for name, server in running.items()
             if case.dtype in server.endpoints
         }
-        calls = {key: enough_calls(*key, post, options.seconds) for key, post in posts.items()}
+        calls = {key: enough_calls(key[0], post, options.seconds) for key, post in posts.items()}
         for name, cores in idle_cores(running).items():
             if cores > IDLE_CORES:
                 absent[name] = f"it takes {cores:.2f} of a core while nobody calls it"
@@ -121,7 +123,7 @@ def main(options: argparse.Namespace) -> None:
     print(section)
 
 
-def enough_calls(case: Case, _name: str, post: Post, seconds: float) -> int:
+def enough_calls(case: Case, post: Post, seconds: float) -> int:
     """So many that a measurement takes about so long; the server is warm afterwards."""
     calls = FIRST_CALLS
     for _ in range(2):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
-class Unavailable(Exception):  # noqa: N818 -- what happened, as the other errors here
-    """This machine cannot run a peer. The message is the reason, in one line."""
+class Unavailable(Exception):
+    """A peer that cannot be run on this machine. The message is the reason, in one line."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Environment:
         wanted = "\n".join(packages)
         if listed.exists() and listed.read_text() == wanted:
             return self
-        venv.create(self.folder, with_pip=True)
+        venv.create(self.folder, clear=True, symlinks=True, with_pip=True)
         pip = [self.python, "-m", "pip", "install", "--quiet", *packages]
         done = subprocess.run(pip, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:

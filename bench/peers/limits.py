@@ -11,12 +11,13 @@ from typing import Final
 from child import Child, free_port, started
 from endpoint import HERE, METHOD, NATIVE, Endpoint
 from environment import Unavailable
+
 from server import Server, golden_pixels
 
 sys.path.append(str(HERE.parent))
 
-from bare_server import ANSWER  # noqa: E402 -- after the path that it is on
-from load import frame  # noqa: E402
+from bare_server import ANSWER
+from load import frame
 
 THREADS: Final = HERE.parent / "bare_server.py"
 ASYNCIO: Final = HERE / "bare_aio_server.py"
@@ -24,14 +25,14 @@ ASYNCIO: Final = HERE / "bare_aio_server.py"
 
 @contextmanager
 def grpcio_threads(_environments: Path) -> Iterator[Server]:
-    """A pool of threads of grpcio."""
+    """The threads of grpcio."""
     with started([sys.executable, THREADS]) as child:
         yield fixed(child, child.printed_port())
 
 
 @contextmanager
 def grpcio_asyncio(_environments: Path) -> Iterator[Server]:
-    """grpcio on asyncio."""
+    """The same on asyncio, in one thread."""
     with started([sys.executable, ASYNCIO]) as child:
         yield fixed(child, child.printed_port())
 

@@ -13,6 +13,7 @@ from network import Network
 DTYPE = np.dtype(os.environ["PEER_DTYPE"])  # noqa: TID251 -- mosec starts us in processes of its own
 FOLDER = Path(os.environ["PEER_FOLDER"])  # noqa: TID251
 MAX_BATCH_REQUESTS = 64
+MAX_WAIT_MS = 1  # the least that it takes; by default it waits 10 for a batch that is not full
 
 
 class Classifier(Worker):
@@ -37,5 +38,7 @@ class Classifier(Worker):
 
 if __name__ == "__main__":
     server = Server()
-    server.append_worker(Classifier, num=1, max_batch_size=MAX_BATCH_REQUESTS)
+    server.append_worker(
+        Classifier, num=1, max_batch_size=MAX_BATCH_REQUESTS, max_wait_time=MAX_WAIT_MS
+    )
     server.run()

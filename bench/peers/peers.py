@@ -11,11 +11,12 @@ from pathlib import Path
 from child import free_port, started
 from endpoint import HERE, NATIVE, RAW, Endpoint, open_inference
 from environment import Environment
+
 from server import ROOT, VERSION, Server, check
 
 sys.path.append(str(ROOT / "examples"))
 
-from server_process import ServerProcess  # noqa: E402 -- after the path that it is on
+from server_process import ServerProcess
 
 TYPES = ("uint8", "float32")
 
@@ -23,22 +24,22 @@ TYPES = ("uint8", "float32")
 @contextmanager
 def flatdense(_environments: Path) -> Iterator[Server]:
     """Our own server, one worker, with the network compiled ahead of time."""
-    with ours({"FLATDENSE_WORKERS": "1"}) as server:
+    with ours("--workers", "1") as server:
         yield server
 
 
 @contextmanager
 def flatdense_workers(_environments: Path) -> Iterator[Server]:
     """The same with as many workers as it starts by default."""
-    with ours({}) as server:
+    with ours() as server:
         yield server
 
 
 @contextmanager
-def ours(variables: dict[str, str]) -> Iterator[Server]:
-    """A server of ours with these settings."""
-    options = ("--model-dir", str(VERSION.parent), "--engine", "aot")
-    with ServerProcess(*options, variables=variables) as process:
+def ours(*options: str) -> Iterator[Server]:
+    """A server of ours with these options."""
+    model = ("--model-dir", str(VERSION.parent), "--engine", "aot")
+    with ServerProcess(*model, *options) as process:
         process.ready()
         endpoints = {dtype: Endpoint(process.address, NATIVE) for dtype in TYPES}
         for dtype, endpoint in endpoints.items():

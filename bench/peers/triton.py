@@ -1,4 +1,4 @@
-"""Triton: the C++ server that PyTriton's wheel carries, with its Python backend and numpy."""
+"""Triton: the C++ server that PyTriton's wheel carries, with its Python backend."""
 
 import shutil
 import sys
@@ -12,6 +12,7 @@ from typing import Final
 from child import free_port, started
 from endpoint import HERE, Endpoint, open_inference
 from environment import Environment, Unavailable
+
 from server import VERSION, Server, check
 
 PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -30,20 +31,36 @@ parameters {{ key: "folder" value: {{ string_value: "{folder}" }} }}
 
 
 @contextmanager
-def triton(environments: Path) -> Iterator[Server]:
+def triton_numpy(environments: Path) -> Iterator[Server]:
+    """With numpy in the Python backend."""
+    with serve(environments, "triton", "triton_model.py") as server:
+        yield server
+
+
+@contextmanager
+def triton_xla(environments: Path) -> Iterator[Server]:
+    """With TensorFlow in the Python backend, compiled by XLA just in time."""
+    with serve(environments, "triton-xla", "triton_xla_model.py", "tensorflow-cpu") as server:
+        yield server
+
+
+@contextmanager
+def serve(environments: Path, name: str, script: str, *packages: str) -> Iterator[Server]:
     """A model for each type of pixels, each one instance, in one server."""
-    environment = Environment(environments / "triton").install("nvidia-pytriton", "safetensors")
+    environment = Environment(environments / name)
+    environment.install("nvidia-pytriton", "safetensors", *packages)
     tritonserver = environment.packages / "pytriton" / "tritonserver"
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         backends, models = Path(folder) / "backends", Path(folder) / "models"
         link_backend(tritonserver, backends / "python")
         for dtype in TYPES:
-            write_model(models / dtype, dtype)
+            write_model(models / dtype, dtype, HERE / script)
         command = [
             tritonserver / "bin" / "tritonserver",
             f"--model-repository={models}",
             f"--backend-directory={backends}",
+            "--disable-auto-complete-config",
             "--allow-http=false",
             "--allow-metrics=false",
             "--grpc-address=127.0.0.1",
@@ -57,14 +74,14 @@ def triton(environments: Path) -> Iterator[Server]:
             for dtype, endpoint in endpoints.items():
                 child.wait_for(lambda dtype=dtype, endpoint=endpoint: check(endpoint, dtype))
             version = environment.version_of("nvidia-pytriton")
-            yield Server(endpoints, (child,), {"PyTriton's Triton": version})
+            yield Server(endpoints, (child,), {"PyTriton": version})
 
 
-def write_model(folder: Path, dtype: str) -> None:
+def write_model(folder: Path, dtype: str, script: Path) -> None:
     """The folder that Triton reads a model from; the model's name is the folder's."""
     version = folder / "1"
     version.mkdir(parents=True)
-    shutil.copy(HERE / "triton_model.py", version / "model.py")
+    shutil.copy(script, version / "model.py")
     shutil.copy(HERE / "network.py", version)
     (folder / "config.pbtxt").write_text(
         CONFIGURATION.format(name=folder.name, datatype=TYPES[dtype], folder=VERSION)

@@ -1,5 +1,7 @@
 """The model behind Triton's Python backend, by numpy. Loaded by Triton, in its own environment."""
 
+from __future__ import annotations  # the backend has the classes only when it runs
+
 import json
 from pathlib import Path
 

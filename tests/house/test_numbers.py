@@ -15,6 +15,7 @@ from flatdense_artifact import read_manifest
         (report.SERVING, report.SERVING_PAGE, report.render_serving),
         (report.ENGINES, report.ENGINES_PAGE, report.render_engines),
         (report.PEERS, report.PEERS_PAGE, report.render_peers),
+        (report.OVERLOAD, report.OVERLOAD_PAGE, report.render_overload),
     ],
 )
 def test_each_table_is_what_was_measured(

@@ -21,9 +21,15 @@ SPARE_DESCRIPTORS = 5
 
 
 @pytest.fixture(scope="module", params=["express", "standard"])
-def abused(exported_model: Path, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+def lane(request: pytest.FixtureRequest) -> str:
+    """Which way unary calls go."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def abused(exported_model: Path, lane: str) -> Iterator[ServerProcess]:
     """A server of its own for each lane."""
-    options = ("--model-dir", str(exported_model), "--engine", "aot", "--lane", request.param)
+    options = ("--model-dir", str(exported_model), "--engine", "aot", "--lane", lane)
     with ServerProcess(*options) as server:
         server.ready()
         yield server
@@ -44,9 +50,9 @@ def good(abused: ServerProcess) -> Iterator[GoodCaller]:
 
 @pytest.mark.parametrize("abuse", ABUSES, ids=lambda abuse: abuse.__name__)
 @pytest.mark.usefixtures("good")
-def test_an_abuse_hurts_nobody_else(abused: ServerProcess, abuse: Abuse) -> None:
+def test_an_abuse_hurts_nobody_else(abused: ServerProcess, lane: str, abuse: Abuse) -> None:
     """While it goes on a good caller gets its answers, and its connections do not stay."""
-    if abuse is hold_streams_open and lane_of(abused) == "standard":
+    if abuse is hold_streams_open and lane == "standard":
         pytest.skip("half-open calls take the standard lane's threads: see the test of that")
     before = footprint(abused.pid).descriptors
     for _ in range(TIMES):
@@ -54,27 +60,22 @@ def test_an_abuse_hurts_nobody_else(abused: ServerProcess, abuse: Abuse) -> None
     assert descriptors_come_back(abused, before)
 
 
-def test_thousands_of_half_open_calls_hurt_nobody_else(abused: ServerProcess) -> None:
+def test_thousands_of_half_open_calls_hurt_nobody_else(abused: ServerProcess, lane: str) -> None:
     """While they are held another caller is served; the standard lane refuses it until they end."""
     image = np.random.default_rng(6).integers(0, 256, (28, 28), dtype=np.uint8)
     before = footprint(abused.pid).descriptors
     with Client(abused.address) as client:
         expected = client.classify(image).probabilities
         with half_open(abused.address, connections=30, streams=100):
-            if lane_of(abused) == "express":
+            if lane == "express":
                 got = client.classify(image).probabilities
             else:
                 with pytest.raises(Overloaded):
                     client.classify(image)
         assert descriptors_come_back(abused, before)
-        if lane_of(abused) == "standard":
+        if lane == "standard":
             got = client.classify(image).probabilities
     np.testing.assert_array_equal(got, expected)
-
-
-def lane_of(server: ServerProcess) -> str:
-    """Which way its unary calls go."""
-    return str(server.wait_for("listening")["lane"])
 
 
 def descriptors_come_back(server: ServerProcess, before: int) -> bool:
