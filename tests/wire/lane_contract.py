@@ -1,6 +1,7 @@
 """What the lane promises, tried on the grpcio that is on the path; run as a script by test_lane.py.
 
-Prints the version of grpcio at the end. Anything else is a failure.
+Arguments: a certificate for localhost and its key. Prints the version of grpcio at the end.
+Anything else is a failure.
 """
 
 import logging
@@ -9,9 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
-from flatdense_server.edge.lane import Lane, LaneCall
+from flatdense_server.edge.lane import Lane, LaneCall, Refusal
 
 METHOD = "test.Service/Lane"
 LIMIT_BYTES = 100_000
@@ -22,27 +24,31 @@ Answer = Callable[[LaneCall], None]
 class Server:
     """A server with a lane whose calls one thread answers as the test says."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, credentials: grpc.ServerCredentials | None = None) -> None:
         self._answer = answer
         self._closing = False
         options = [("grpc.max_receive_message_length", LIMIT_BYTES)]
         self._server = grpc.server(ThreadPoolExecutor(2), options=options)
-        self._lane = Lane(self._server, [METHOD])
+        self.lane = Lane(self._server, [METHOD])
         handler = grpc.unary_unary_rpc_method_handler(lambda request, _context: request[::-1])
         self._server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler("test.Service", {"Ordinary": handler}),)
         )
-        self.port = self._server.add_insecure_port("127.0.0.1:0")
+        self.port = (
+            self._server.add_secure_port("localhost:0", credentials)
+            if credentials
+            else self._server.add_insecure_port("127.0.0.1:0")
+        )
         self._server.start()
-        self._lane.open()
+        self.lane.open()
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
     def _work(self) -> None:
-        while not self._lane.ended:
+        while not self.lane.ended:
             if self._closing:
-                self._lane.close()
-            for call in self._lane.take(wait_s=0.2, at_most=100):
+                self.lane.close()
+            for call in self.lane.take(wait_s=0.2, at_most_events=100)[0]:
                 self._answer(call)
 
     def stop(self) -> None:
@@ -115,6 +121,45 @@ def check_refusals() -> None:
     server.stop()
 
 
+def check_calls_that_are_not_read() -> None:
+    """While the lane refuses, a call ends without its message; afterwards they are answered."""
+    server = Server(echo)
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        method = channel.unary_unary(f"/{METHOD}")
+        assert method(b"before") == b"before"
+        server.lane.refusal = Refusal(8, b"busy", (("x-back", "1"),))
+        for _ in range(100):
+            error = fails(lambda: method(bytes(LIMIT_BYTES // 2), timeout=10))
+            assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert error.details() == "busy"
+            assert ("x-back", "1") in error.trailing_metadata()
+        assert server.lane.refused[METHOD] == 100
+        server.lane.refusal = None
+        check_answers(channel)
+        assert server.lane.reading <= 1
+    server.stop()
+
+
+def check_tls() -> None:
+    """Behind TLS everything is the same: answers, metadata, refusals."""
+    certificate, key = (Path(name).read_bytes() for name in sys.argv[1:3])
+
+    def answer(call: LaneCall) -> None:
+        if call.message == b"no":
+            call.refuse(8, "no", ())
+        else:
+            call.answer(str(dict(call.metadata)["authorization"]).encode())
+
+    server = Server(answer, grpc.ssl_server_credentials([(key, certificate)]))
+    trusted = grpc.ssl_channel_credentials(certificate)
+    with grpc.secure_channel(f"localhost:{server.port}", trusted) as channel:
+        method = channel.unary_unary(f"/{METHOD}")
+        assert method(b"", metadata=(("authorization", "Bearer x"),)) == b"Bearer x"
+        error = fails(lambda: method(b"no"))
+        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    server.stop()
+
+
 def check_callers_that_leave() -> None:
     """A deadline is told; a caller that cancels or is late is marked, and may still be answered."""
     held: list[LaneCall] = []
@@ -159,6 +204,8 @@ def main() -> None:
         check_bad_bodies(channel)
     server.stop()
     check_refusals()
+    check_calls_that_are_not_read()
+    check_tls()
     check_callers_that_leave()
     for _ in range(20):
         Server(echo).stop()

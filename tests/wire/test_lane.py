@@ -8,14 +8,26 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import trustme
 
 CONTRACT = Path(__file__).with_name("lane_contract.py")
 
 
-def run_contract(*path: Path) -> str:
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """For localhost, and its key: files."""
+    made = trustme.CA().issue_cert("localhost")
+    files = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    for blob in made.cert_chain_pems:
+        blob.write_to_path(files[0], append=True)
+    made.private_key_pem.write_to_path(files[1])
+    return files
+
+
+def run_contract(certificate: tuple[Path, Path], *path: Path) -> str:
     """The contract in a process of its own, with folders before its path; gives what it printed."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", CONTRACT],
+        [sys.executable, "-W", "error", CONTRACT, *certificate],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))},  # noqa: TID251
         capture_output=True,
         text=True,
@@ -34,14 +46,27 @@ def oldest(repository: Path) -> str:
     return declared.removeprefix("grpcio>=")
 
 
-def test_the_lane_keeps_its_promises_on_the_installed_grpcio(repository: Path) -> None:
+def test_the_lane_keeps_its_promises_on_the_installed_grpcio(
+    repository: Path, certificate: tuple[Path, Path]
+) -> None:
     """The newest that the constraints name: answers, refusals, deadlines, ends."""
     constraints = (repository / "constraints.txt").read_text()
-    assert f"grpcio=={run_contract()}\n" in constraints
+    assert f"grpcio=={run_contract(certificate)}\n" in constraints
 
 
-def test_the_lane_keeps_its_promises_on_the_oldest_grpcio(oldest: str, tmp_path: Path) -> None:
+def test_the_lane_keeps_its_promises_on_the_oldest_grpcio(
+    oldest: str, certificate: tuple[Path, Path], tmp_path: Path
+) -> None:
     """The oldest that is declared, installed aside."""
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", tmp_path]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--target",
+        tmp_path / "g",
+    ]
     subprocess.run([*pip, f"grpcio=={oldest}"], check=True, timeout=250)
-    assert run_contract(tmp_path) == oldest
+    assert run_contract(certificate, tmp_path / "g") == oldest

@@ -23,7 +23,7 @@ UINT8: Final[DType] = np.dtype(np.uint8)
 FLOAT32: Final[DType] = np.dtype(np.float32)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would double the time to make one
 class Outputs:
     """What the network says of N rows."""
 

@@ -143,6 +143,8 @@ class Worker:
         # What is there now stays: the collector need not walk it again while callers wait.
         gc.collect()
         gc.freeze()
+        # Calls make no cycles. With thousands of them alive, each look for some takes milliseconds.
+        gc.set_threshold(50_000, 20, 1000)
         server.health.set_serving()
         metrics = servable.facts.metrics
         ready = {

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -11,7 +12,7 @@ import pytest
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_server.batching.queue import QueueLimits
 from flatdense_server.edge.express import Express
-from flatdense_server.edge.lane import LaneCall
+from flatdense_server.edge.lane import LaneCall, Refusal
 from flatdense_server.edge.ledger import Ledger
 from flatdense_server.errors import Draining
 from flatdense_server.models.registry import Registry, Routes
@@ -31,6 +32,11 @@ class ScriptedLane:
 
     def __init__(self) -> None:
         self.ended = False
+        self.refusal: Refusal | None = None
+        self.refused: Counter[str] = Counter()
+        self.reading = 0
+        self.crowded = False
+        """Whether there is always more to take."""
         self._arrivals: SimpleQueue[list[LaneCall]] = SimpleQueue()
 
     def open(self) -> None:
@@ -40,13 +46,14 @@ class ScriptedLane:
         """These calls are there at once."""
         self._arrivals.put(list(calls))
 
-    def take(self, *, wait_s: float, at_most: int) -> list[LaneCall]:
-        """See Lane.take."""
-        assert at_most > 0
+    def take(self, *, wait_s: float, at_most_events: int) -> tuple[list[LaneCall], bool]:
+        """See Lane.take: what arrived together, and whether more has arrived since."""
+        assert at_most_events > 0
         try:
-            return self._arrivals.get(wait_s > 0, wait_s)
+            calls = self._arrivals.get(wait_s > 0, wait_s)
         except Empty:
-            return []
+            return [], False
+        return calls, self.crowded or not self._arrivals.empty()
 
     def close(self) -> None:
         """See Lane.close."""
@@ -282,6 +289,66 @@ def test_a_full_queue_refuses_and_says_when_to_come_again(
     assert "3 rows are waiting and the limit is 4" in end.text
     assert end.metadata["grpc-retry-pushback-ms"] == "100"
     assert len(accepted.end().classes) == 3
+
+
+@pytest.mark.usefixtures("express")
+def test_calls_that_end_before_they_are_read_are_counted(
+    lane: ScriptedLane,
+    call_with: Callable[..., Caller],
+    draw_rows: Callable[..., Rows],
+    sample: Callable[..., float | None],
+) -> None:
+    """Once, by method and as refused: operators see overload wherever it is answered."""
+    lane.refused[METHOD] = 3
+    seen = call_with(draw_rows(1))
+    lane.arrive(seen.call)
+    assert len(seen.end().classes) == 1
+    labels = {"method": METHOD, "model": "", "version": "", "code": "RESOURCE_EXHAUSTED"}
+    assert sample("flatdense_requests_total", labels) == 3
+    assert sample("flatdense_rejected_total", {"reason": "queue_full"}) == 3
+    assert not lane.refused
+
+
+def test_calls_that_are_being_read_take_room(
+    lane: ScriptedLane,
+    run_express: Callable[..., Express],
+    publish: Callable[..., None],
+    make_servable: Callable[..., Servable],
+    call_with: Callable[..., Caller],
+    draw_rows: Callable[..., Rows],
+) -> None:
+    """As many rows as calls have on average: what comes is not let in to find no place."""
+    publish(make_servable())
+    run_express(max_rows=4)
+    lane.reading = 4
+    seen = call_with(draw_rows(1))
+    lane.arrive(seen.call)
+    assert len(seen.end().classes) == 1
+    assert lane.refusal is not None
+    assert lane.refusal.code == StatusCode.RESOURCE_EXHAUSTED.value[0]
+    assert ("grpc-retry-pushback-ms", "100") in lane.refusal.metadata
+    lane.reading = 0
+    other = call_with(draw_rows(1))
+    lane.arrive(other.call)
+    assert len(other.end().classes) == 1
+    assert lane.refusal is None
+
+
+def test_a_full_batch_runs_however_much_there_is_to_take(
+    lane: ScriptedLane,
+    express: Express,
+    call_with: Callable[..., Caller],
+    draw_rows: Callable[..., Rows],
+) -> None:
+    """Where callers are more than the loop can ever hear, those who wait are answered."""
+    lane.crowded = True
+    callers = [call_with(draw_rows(4)) for _ in range(6)]
+    for caller in callers:
+        lane.arrive(caller.call)
+    for caller in callers:
+        assert len(caller.end().classes) == 4
+    lane.crowded = False
+    assert express.taken == len(callers)
 
 
 @pytest.mark.usefixtures("express")

@@ -62,7 +62,7 @@ class ClassifierService:
     def get_model(self, request: bytes, context: grpc.ServicerContext) -> pb.GetModelResponse:
         """GetModel: what the model is and how it is served."""
         with Call(context, f"{native.SERVICE}/GetModel", self._ledger) as call:
-            selector = native.read_selector(native.parse(pb.GetModelRequest, request).model)
+            selector = native.read_selector(native.parse(pb.GetModelRequest, request))
             servable = self._registry.resolve(selector)
             call.answered_by(servable.answerer)
             return native.describe(self._registry.summarize(servable))

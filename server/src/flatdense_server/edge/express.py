@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from flatdense_server.batching.queue import QueueLimits, ReadyQueue
-from flatdense_server.edge.lane import Lane, LaneCall
+from flatdense_server.edge.lane import Lane, LaneCall, Refusal
 from flatdense_server.edge.ledger import NOBODY, Answerer, Ledger
-from flatdense_server.errors import DeadlineExpired, Draining
+from flatdense_server.edge.status import status_of
+from flatdense_server.errors import DeadlineExpired, Draining, QueueFull
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
 from flatdense_server.protocols.codec import Codec
@@ -25,8 +26,18 @@ WAIT_S: Final = 0.2
 
 JOIN_S: Final = 1.0
 
-AT_MOST_CALLS: Final = 1024
-"""Taken at once, however many are there: those that were taken first are not to wait for all."""
+AT_MOST_EVENTS: Final = 64
+"""Taken at once from the core, before a look at what is there to do."""
+
+TAKING: Final = 0.25
+"""When a whole batch waits, taking and refusing may go on for this share of a batch's time. What is
+accepted is to be answered at four fifths of the best rate at least, whatever else comes."""
+
+LONGEST_TAKING_S: Final = 0.005
+"""Where there is no whole batch: what is there waits no longer for what may come to nothing."""
+
+MEAN_OF_CALLS: Final = 32
+"""Over so many calls the mean of their rows is taken."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -74,6 +85,10 @@ class Express:
         self._max_request_rows = max_request_rows
         self._max_batch_rows = max_batch_rows
         self._batch_wait_s = batch_wait_s
+        self._limits = limits
+        self._busy = refusal_of(QueueFull("the server is busy. Try again later."))
+        self._mean_rows = 1.0
+        self._batch_s = 0.0
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="express", daemon=True)
         self._rested = threading.Event()
@@ -104,37 +119,58 @@ class Express:
             if self._closing:
                 self._lane.close()
             try:
-                self._serve(self._lane.take(wait_s=WAIT_S, at_most=AT_MOST_CALLS))
+                self._serve()
             except Exception:
                 # Whatever it was, the calls that come later are answered.
                 log.exception("the express lane stumbled")
 
-    def _serve(self, calls: list[LaneCall]) -> None:
-        """Answers these calls, and all that come meanwhile."""
-        while calls or self._queue:
-            self._rested.clear()
-            self._admit_all(calls)
+    def _serve(self) -> None:
+        """Waits a while for calls, and answers them and all that come meanwhile."""
+        self._admit(*self._lane.take(wait_s=WAIT_S, at_most_events=AT_MOST_EVENTS))
+        while self._queue:
             if self._batch_wait_s:
                 self._gather(time.monotonic() + self._batch_wait_s)
-            if batch := self._queue.take(self._max_batch_rows):
-                self._ride(batch)
-            calls = self._lane.take(wait_s=0, at_most=AT_MOST_CALLS)
+            started_s = time.monotonic()
+            self._ride(self._queue.take(self._max_batch_rows))
+            self._batch_s = time.monotonic() - started_s
+            self._admit(*self._lane.take(wait_s=0, at_most_events=AT_MOST_EVENTS))
 
     def _gather(self, until_s: float) -> None:
         """Waits for more calls, until then or until a batch is full."""
-        while self._queue and self._queue.rows < self._max_batch_rows:
+        while self._queue.rows < self._max_batch_rows:
             left_s = until_s - time.monotonic()
             if left_s <= 0:
                 break
-            self._admit_all(self._lane.take(wait_s=left_s, at_most=AT_MOST_CALLS))
+            self._admit(*self._lane.take(wait_s=left_s, at_most_events=AT_MOST_EVENTS))
 
-    def _admit_all(self, calls: list[LaneCall]) -> None:
+    def _admit(self, calls: list[LaneCall], more: bool) -> None:  # noqa: FBT001 -- of one take
+        """Judges what was taken, and all that is there behind it: if need be, in several rounds."""
+        started_s = time.monotonic()
+        while True:
+            self._judge_all(calls)
+            is_full = self._queue.rows >= self._max_batch_rows
+            longest_s = TAKING * self._batch_s if is_full else LONGEST_TAKING_S
+            if not more or time.monotonic() - started_s > longest_s:
+                return
+            calls, more = self._lane.take(wait_s=0, at_most_events=AT_MOST_EVENTS)
+
+    def _judge_all(self, calls: list[LaneCall]) -> None:
+        if calls:
+            self._rested.clear()
         self.taken += len(calls)
         self._ledger.begin(len(calls))
         for call in calls:
-            self._admit(call)
+            self._judge(call)
+        lane, limits = self._lane, self._limits
+        rows = self._queue.rows + lane.reading * self._mean_rows
+        full = rows >= limits.max_rows or len(self._queue) >= limits.max_tasks
+        lane.refusal = self._busy if full else None
+        if lane.refused:
+            self.taken += lane.refused.total()
+            self._ledger.refuse(lane.refused, "RESOURCE_EXHAUSTED", "queue_full")
+            lane.refused.clear()
 
-    def _admit(self, call: LaneCall) -> None:
+    def _judge(self, call: LaneCall) -> None:
         answerer = NOBODY
         try:
             codec = self._codecs[call.method]
@@ -152,6 +188,7 @@ class Express:
                 rows=len(pixels),
                 kind=(servable, pixels.dtype),
             )
+            self._mean_rows += (passenger.rows - self._mean_rows) / MEAN_OF_CALLS
             self._queue.put(passenger)
         except Exception as error:  # noqa: BLE001 -- whatever it is, the caller is told
             self._refuse(call, answerer, error)
@@ -224,3 +261,9 @@ class Express:
     def _refuse(self, call: LaneCall, answerer: Answerer, error: BaseException) -> None:
         status = self._ledger.fail(call.method, answerer, call.arrived_s, error)
         call.refuse(status.code.value[0], status.message, status.metadata)
+
+
+def refusal_of(error: BaseException) -> Refusal:
+    """How the lane says what this error says."""
+    status = status_of(error, "")
+    return Refusal(status.code.value[0], status.message.encode(), status.metadata)

@@ -7,6 +7,7 @@ other releases to it.
 """
 
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -22,6 +23,9 @@ CoreCall: TypeAlias = Any
 
 AHEAD: Final = 256
 """Calls of one method that the core may hand over at once. With 16 it was slower."""
+
+READING_S: Final = 1.0
+"""A call whose message has not come for so long is not waited for: nobody may fill the lane so."""
 
 FOREVER_S: Final = 1e9
 """A deadline that is further away is none."""
@@ -45,6 +49,8 @@ class LaneCall:
     arrived_s: float
     """On the clock of time.monotonic(), like the next."""
     deadline_s: float | None
+    read: bool = False
+    """Set when the message has come, or will not come any more."""
     cancelled: bool = False
     """Set when the caller has gone away, or its deadline passed: nobody reads an answer then."""
     _core: CoreCall = field(repr=False)
@@ -59,6 +65,15 @@ class LaneCall:
         self._end(self._core, None, code, text.encode(), metadata)
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How calls are ended before their message is read."""
+
+    code: int
+    text: bytes
+    metadata: Metadata
+
+
 class Lane:
     """The calls of some unary methods of a server, which its ordinary handlers no longer see.
 
@@ -70,6 +85,11 @@ class Lane:
         self._methods = tuple(methods)
         self.ended = False
         """Whether the server has shut down, and everything of it was taken."""
+        self.refusal: Refusal | None = None
+        """While it is set, new calls end with it, and their messages are not read."""
+        self.refused: Counter[str] = Counter()
+        """How many did, by method. Whoever counts them takes them out."""
+        self._reading: deque[LaneCall] = deque()
         try:
             self._cygrpc = cygrpc = import_module("grpc._cython.cygrpc")
             self._queue = cygrpc.CompletionQueue()
@@ -97,25 +117,34 @@ class Lane:
             for _ in range(AHEAD):
                 self._ask_for(method)
 
-    def take(self, *, wait_s: float, at_most: int) -> list[LaneCall]:
-        """The calls that are there now, in the order of their messages.
+    @property
+    def reading(self) -> int:
+        """About how many calls have begun to send their message, and not ended."""
+        reading, late_s = self._reading, time.monotonic() - READING_S
+        while reading and (reading[0].read or reading[0].arrived_s < late_s):
+            reading.popleft()
+        return len(reading)
 
-        Where none is, waits so long for the first.
+    def take(self, *, wait_s: float, at_most_events: int) -> tuple[list[LaneCall], bool]:
+        """The calls whose message has come, in the order of their messages.
+
+        Where none has, waits so long for the first. A call takes several of the core's events:
+        after so many of them there may be more, which the second value says.
         """
         calls: list[LaneCall] = []
         until_s = time.time() + wait_s if wait_s else 0  # noqa: TID251 -- the core's own clock
-        while len(calls) < at_most:
+        for _ in range(at_most_events):
             event = self._queue.poll(until_s)
             if event.completion_type == self._timeout:
-                break
+                return calls, False
             if event.completion_type == self._shutdown:
                 self.ended = True
-                break
+                return calls, False
             if call := event.tag(event):
                 calls.append(call)
                 until_s = 0
             del event  # one that outlives its call makes the core spin
-        return calls
+        return calls, True
 
     def close(self) -> None:
         """Lets take() end the lane. When the server has shut down, and every call was ended.
@@ -128,12 +157,19 @@ class Lane:
         def begin(event: Event) -> None:
             if event.success:  # else the server shuts down
                 self._ask_for(method)
-                self._receive(method, event)
+                if self.refusal:
+                    self._refuse_unread(method, event.call, self.refusal)
+                else:
+                    self._receive(method, event)
 
         try:
             self._request(self._queue, self._queue, f"/{method}", begin)
         except ValueError:
             return  # the server shuts down
+
+    def _refuse_unread(self, method: str, core: CoreCall, refusal: Refusal) -> None:
+        self.refused[method] += 1
+        self._end(core, None, refusal.code, refusal.text, refusal.metadata)
 
     def _receive(self, method: str, event: Event) -> None:
         core, metadata = event.call, event.invocation_metadata
@@ -149,10 +185,14 @@ class Lane:
             _end=self._end,
         )
 
+        self._reading.append(call)
+
         def close(event: Event) -> None:
+            call.read = True
             call.cancelled = bool(event.batch_operations[0].cancelled())
 
         def receive(event: Event) -> LaneCall | None:
+            call.read = True
             message = event.batch_operations[0].message()
             if call.cancelled:
                 return None

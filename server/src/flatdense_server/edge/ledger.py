@@ -3,7 +3,7 @@
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
 import grpc
@@ -56,6 +56,12 @@ class Ledger:
                 self._metrics.rejected.labels(reason).inc()
         self._end(method, answerer, (started_s,), status.code.name)
         return status
+
+    def refuse(self, calls: Mapping[str, int], code: str, reason: str) -> None:
+        """RPCs of these methods, which begin() does not know of, were refused before all else."""
+        for method, count in calls.items():
+            self._metrics.requests.labels(method, *NOBODY, code).inc(count)
+            self._metrics.rejected.labels(reason).inc(count)
 
     def _end(self, method: str, answerer: Answerer, started_s: Sequence[float], code: str) -> None:
         key = (method, answerer, code)

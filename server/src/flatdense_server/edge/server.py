@@ -43,6 +43,11 @@ FLUSH_S: Final = 0.5
 WATCHERS: Final = 64
 """Health watchers and reflection streams beside the calls that are bounded by settings."""
 
+MAX_STREAMS_OF_CONNECTION: Final = 1024
+"""Well-behaved callers wait, by themselves, before they open more."""
+
+MAX_PENDING: Final = 1 << 20
+
 FLOAT32_ROW_BYTES: Final = 4 * PIXELS
 
 
@@ -278,6 +283,12 @@ def channel_options(options: EdgeOptions) -> list[tuple[str, Any]]:
         # On by default, a second server would silently share the port of the first.
         ("grpc.so_reuseport", int(options.share_port)),
         ("grpc.max_receive_message_length", options.max_message_bytes),
+        # An open stream costs 15 kB, and without a limit one caller opens any number.
+        ("grpc.max_concurrent_streams", MAX_STREAMS_OF_CONNECTION),
+        # Beyond these, of which the first is 1,000, gRPC ends calls with CANCELLED by itself: what
+        # is too much for us is ours to say, with a status that callers understand.
+        ("grpc.server.max_pending_requests", MAX_PENDING),
+        ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING),
         # Clients may ping idle connections every 10 s to find dead ones.
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),

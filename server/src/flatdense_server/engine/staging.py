@@ -31,16 +31,19 @@ class Staging:
         A buffer is valid until the next step of the iterator.
         """
         rows = sum(map(len, parts))
-        waiting = iter(parts)
-        part = next(waiting)
         for start, stop in self._ladder.cut(rows):
             buffer = self._buffers[self._ladder.fit(stop - start)]
-            filled = 0
-            while filled < stop - start:
-                if len(part) == 0:
-                    part = next(waiting)
-                piece = part[: stop - start - filled]
-                buffer[filled : filled + len(piece)] = piece
-                filled += len(piece)
-                part = part[len(piece) :]
-            yield buffer, filled
+            pieces = parts if stop - start == rows else cut_parts(parts, start, stop)
+            np.concatenate(pieces, out=buffer[: stop - start])
+            yield buffer, stop - start
+
+
+def cut_parts(parts: Sequence[Rows], start: int, stop: int) -> list[Rows]:
+    """The rows `start` to `stop` of all parts, as views."""
+    pieces: list[Rows] = []
+    first = 0
+    for part in parts:
+        if first < stop and first + len(part) > start:
+            pieces.append(part[max(0, start - first) : stop - first])
+        first += len(part)
+    return pieces

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeVar
 
 import msgspec
@@ -28,6 +29,16 @@ SERVICE: Final[str] = pb.DESCRIPTOR.services_by_name["Classifier"].full_name
 
 DTYPES: Final = {pb.DATA_TYPE_UINT8: UINT8, pb.DATA_TYPE_FP32: FLOAT32.newbyteorder("<")}
 
+ANY: Final = Selector()
+
+PROBABILITIES_TAG: Final = b"\x0a"
+"""Field 1 of ClassifyResponse, of a stated length."""
+
+CLASSES_TAG: Final = b"\x12"
+"""Field 2, packed: a class is below 128, so one byte each."""
+
+LENGTHS: Final = [bytes((length,)) for length in range(1 << 7)]
+
 
 Request = TypeVar("Request", pb.ClassifyRequest, pb.GetModelRequest)
 
@@ -44,7 +55,7 @@ def parse(kind: type[Request], data: bytes) -> Request:
         ) from None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would double the time to make one
 class NativeQuestion:
     """A ClassifyRequest. See Question."""
 
@@ -53,7 +64,7 @@ class NativeQuestion:
     @property
     def selector(self) -> Selector:
         """See Question.selector."""
-        return read_selector(self.message.model)
+        return read_selector(self.message)
 
     def rows(self, *, max_rows: int) -> Rows:
         """See Question.rows."""
@@ -68,7 +79,10 @@ class NativeQuestion:
 
 
 class NativeCodec:
-    """Classify, and each message of ClassifyStream. See Codec."""
+    """Classify, and each message of ClassifyStream. See Codec.
+
+    Answers are written by hand, byte for byte as protobuf would: that takes a third of the time.
+    """
 
     method = f"{SERVICE}/Classify"
 
@@ -78,16 +92,41 @@ class NativeCodec:
 
     def encode(self, outputs: Outputs, *, model_name: str, model_version: int) -> bytes:
         """See Codec.encode."""
-        return pb.ClassifyResponse(
-            probabilities=outputs.probabilities.astype("<f4", copy=False).tobytes(),
-            classes=outputs.classes.tolist(),
-            model_name=model_name,
-            model_version=model_version,
-        ).SerializeToString()
+        probabilities = outputs.probabilities.astype("<f4", copy=False).tobytes()
+        classes = bytes(outputs.classes.tolist())
+        return b"".join(
+            (
+                PROBABILITIES_TAG,
+                encode_length(len(probabilities)),
+                probabilities,
+                CLASSES_TAG,
+                encode_length(len(classes)),
+                classes,
+                encode_answerer(model_name, model_version),
+            )
+        )
 
 
-def read_selector(selector: pb.ModelSelector) -> Selector:
+def encode_length(length: int) -> bytes:
+    """A base-128 varint, as https://protobuf.dev/programming-guides/encoding has it."""
+    if length < 1 << 7:
+        return LENGTHS[length]
+    return bytes((length & 0x7F | 0x80,)) + encode_length(length >> 7)
+
+
+@lru_cache(maxsize=64)
+def encode_answerer(model_name: str, model_version: int) -> bytes:
+    """The end of every answer of one version."""
+    return pb.ClassifyResponse(
+        model_name=model_name, model_version=model_version
+    ).SerializeToString()
+
+
+def read_selector(message: pb.ClassifyRequest | pb.GetModelRequest) -> Selector:
     """Which version a message names."""
+    if not message.HasField("model"):
+        return ANY
+    selector = message.model
     version = selector.version if selector.HasField("version") else None
     return Selector(selector.name, version, selector.label)
 
