@@ -15,6 +15,8 @@ PEERS: Final = ROOT / "bench" / "results" / "peers.json"
 PEERS_PAGE: Final = ROOT / "docs" / "decisions" / "0004-express-lane.md"
 OVERLOAD: Final = ROOT / "bench" / "results" / "overload.json"
 OVERLOAD_PAGE: Final = ROOT / "docs" / "operations.md"
+HTTP2: Final = ROOT / "bench" / "results" / "http2.json"
+HTTP2_PAGE: Final = ROOT / "docs" / "decisions" / "0006-http2-settings.md"
 
 SECTION: Final = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- end -->)", re.DOTALL)
 """The part of a document that a benchmark writes."""
@@ -145,6 +147,30 @@ def add_float32(cases: dict[str, Rounds]) -> dict[str, Rounds]:
         }
         added[case] = rounds | theirs
     return added
+
+
+def render_http2(results: Results) -> str:
+    """Settings: the table and the machine, in Markdown; each beside the server's own."""
+    cases = results["figures"]
+    lines = ["| | " + " | ".join(cases) + " |", "|---" * (len(cases) + 1) + "|"]
+    for name in results["options"]:
+        cells = []
+        for rounds in cases.values():
+            ratios = [one / own for one, own in zip(rounds[name], rounds["as it is"], strict=True)]
+            cells.append(
+                f"{statistics.median(rounds[name]):,.0f} ({statistics.median(ratios):.2f}x, "
+                f"{min(ratios):.2f} to {max(ratios):.2f})"
+            )
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    rounds_count = len(next(iter(cases.values()))["as it is"])
+    note = (
+        f"Rows a second, medians of {rounds_count} rounds in turn (`bench/http2.py`), with "
+        f"their ratio to the settings as they are, from least to most. On "
+        f"{describe(results['machine'])}. "
+        "The load generator ran on the same cores."
+    )
+    lines += ["", note]
+    return "\n".join(lines) + "\n"
 
 
 def render_overload(results: Results) -> str:

@@ -10,6 +10,7 @@ from flatdense_server.errors import InvalidInput
 from flatdense_server.protocols import native
 from flatdense_server.summary import ModelFacts, ModelSummary, VersionStatus
 from flatdense_server.tensors import FLOAT32, PIXELS, UINT8, DType, Outputs, Rows
+from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,8 +25,7 @@ def test_rows_survive_the_wire(
     sent = draw_rows(rows, dtype, seed)
     data = sent.astype(sent.dtype.newbyteorder("<")).tobytes()
     message = pb.ClassifyRequest(images=data, data_type=WIRE_TYPES[dtype])
-    parsed = native.parse(pb.ClassifyRequest, message.SerializeToString())
-    got = native.NativeQuestion(parsed).rows(max_rows=9)
+    got = native.NativeCodec().parse(message.SerializeToString()).rows(max_rows=9)
     assert got.dtype == dtype
     assert np.array_equal(got, sent)
 
@@ -35,10 +35,63 @@ def test_a_type_that_is_not_stated_or_not_known_is_refused(data_type: int) -> No
     """The data type is never guessed: the message names the field, both types and what came."""
     request = pb.ClassifyRequest(images=bytes(PIXELS), data_type=data_type)
     with pytest.raises(InvalidInput) as caught:
-        native.NativeQuestion(request).rows(max_rows=1)
+        native.NativeCodec().parse(request.SerializeToString()).rows(max_rows=1)
     assert caught.value.field == "data_type"
     assert caught.value.description == (
         f"expected DATA_TYPE_UINT8 (1) or DATA_TYPE_FP32 (2), got {data_type}."
+    )
+
+
+FIELDS = st.one_of(
+    st.builds(pb.ClassifyRequest, images=st.binary(max_size=300)),
+    st.integers(1, 3).map(lambda pixels: pb.ClassifyRequest(images=bytes([pixels]) * 5000)),
+    st.builds(pb.ClassifyRequest, data_type=st.integers(0, 300)),
+    st.builds(
+        pb.ClassifyRequest,
+        model=st.builds(pb.ModelSelector, name=st.text(max_size=3), version=st.integers(0, 9)),
+    ),
+).map(pb.ClassifyRequest.SerializeToString)
+"""One field each; after one another they are one message, in which the last of a kind counts."""
+
+STRANGE = st.sampled_from(
+    [b"", b"\x0a\x00", b"\x0a\x81\x00x", b"\x10\x81\x00", b"\x7a\x01x", b"\x0a"]
+)
+"""Empty, not written as protobuf would, unknown, cut off."""
+
+
+@given(
+    parts=st.lists(FIELDS | STRANGE, max_size=5),
+    tail=st.binary(max_size=4),
+)
+def test_a_request_is_read_as_protobuf_reads_it(parts: list[bytes], tail: bytes) -> None:
+    """Whatever the bytes are: the same pixels, type and selector, or the same refusal."""
+    data = b"".join(parts) + tail
+    try:
+        expected = pb.ClassifyRequest.FromString(data)
+    except DecodeError:
+        with pytest.raises(InvalidInput, match=f"got {len(data)} bytes"):
+            native.NativeCodec().parse(data)
+        return
+    question = native.NativeCodec().parse(data)
+    assert bytes(question.images) == expected.images
+    assert question.message.data_type == expected.data_type
+    assert question.selector == native.read_selector(expected)
+
+
+@given(rows=st.sampled_from([1, 3, 4, 12, 13, 127, 128, 409, 410, 1024]), version=st.integers(1))
+def test_answers_are_written_as_protobuf_writes_them(rows: int, version: int) -> None:
+    """Byte for byte, whatever the lengths."""
+    version %= 1 << 62
+    random = np.random.default_rng(rows)
+    outputs = Outputs(random.random((rows, 10), np.float32), random.integers(0, 10, rows))
+    data = native.NativeCodec().encode(outputs, model_name="mnist", model_version=version)
+    assert data == (
+        pb.ClassifyResponse(
+            probabilities=outputs.probabilities.tobytes(),
+            classes=outputs.classes.tolist(),
+            model_name="mnist",
+            model_version=version,
+        ).SerializeToString()
     )
 
 

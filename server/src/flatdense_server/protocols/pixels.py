@@ -11,7 +11,7 @@ MAX_MAGNITUDE: Final = 1e6
 """Far outside 0..1, and small enough that no logit can overflow to infinity."""
 
 
-def view_rows(field: str, data: bytes, dtype: DType, *, max_rows: int) -> Rows:
+def view_rows(field: str, data: bytes | memoryview, dtype: DType, *, max_rows: int) -> Rows:
     """A read-only view of `data` as [N, 784]; nothing is copied.
 
     Raises InvalidInput, naming `field`, where the length is not that of 1..max_rows rows, or a
