@@ -141,7 +141,7 @@ def start(engine: str, cache_dir: Path) -> tuple[float, float]:
     image = np.zeros((28, 28), np.uint8)
     started_s = time.perf_counter()
     options = ("--model-dir", str(MODELS), "--engine", engine, "--cache-dir", str(cache_dir))
-    with ServerProcess(*options) as server:
+    with ServerProcess(*options, "--workers", "1") as server:
         with Client(server.address) as client:
             while True:
                 try:
@@ -152,7 +152,9 @@ def start(engine: str, cache_dir: Path) -> tuple[float, float]:
         first_s = time.perf_counter() - started_s
         with urllib.request.urlopen(server.page + "metrics") as answer:  # noqa: S310 -- our own
             found = re.search(
-                r"^process_resident_memory_bytes (\S+)", answer.read().decode(), re.MULTILINE
+                r'^process_resident_memory_bytes{process="worker-1"} (\S+)',
+                answer.read().decode(),
+                re.MULTILINE,
             )
         assert found  # noqa: S101 -- the server always exposes it
         server.stop()

@@ -53,14 +53,19 @@ def check_tool() -> None:
         raise SystemExit("bench needs h2load: install Debian's package nghttp2-client.")
 
 
-def calls_per_second(address: str, request: Request, *, in_flight: int, calls: int) -> float:
+def calls_per_second(
+    address: str, request: Request, *, in_flight: int, calls: int, connections: int = CONNECTIONS
+) -> float:
     """A closed loop of `calls` gRPC calls, `in_flight` at a time, over a few connections."""
-    return posts_per_second(classify(address, request), in_flight=in_flight, calls=calls)
+    post = classify(address, request)
+    return posts_per_second(post, in_flight=in_flight, calls=calls, connections=connections)
 
 
-def posts_per_second(post: Post, *, in_flight: int, calls: int) -> float:
+def posts_per_second(
+    post: Post, *, in_flight: int, calls: int, connections: int = CONNECTIONS
+) -> float:
     """The same of any post; over HTTP/1, a connection for each call in flight."""
-    connections = in_flight if post.http1 else min(CONNECTIONS, in_flight)
+    connections = in_flight if post.http1 else min(connections, in_flight)
     said = run_h2load(
         post,
         f"--requests={calls}",

@@ -69,7 +69,9 @@ def main() -> None:
         case.name: {"flatdense": [], "bare grpcio": []} for case in CASES
     }
     with (
-        ServerProcess("--model-dir", str(HERE.parent / "exported_model")) as server,
+        ServerProcess(
+            *("--model-dir", str(HERE.parent / "exported_model"), "--workers", "1")
+        ) as server,
         bare() as limit,
     ):
         server.ready()

@@ -66,7 +66,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         models = Path(shutil.copytree(HERE.parent / "exported_model", Path(folder) / "models"))
         options = ("--model-dir", str(models), "--poll-interval-s", str(POLL_INTERVAL_S))
-        with ServerProcess(*options) as server:
+        with ServerProcess(*options, "--workers", "1") as server:
             engine = server.ready()["engine"]
             stop = threading.Event()
             callers = [Caller(server.address, stop) for _ in range(CALLERS)]

@@ -27,7 +27,8 @@ def main() -> None:
     """Measures, writes, prints."""
     check_tool()
     rounds = []
-    with ServerProcess("--model-dir", str(HERE.parent / "exported_model")) as server:
+    options = ("--model-dir", str(HERE.parent / "exported_model"), "--workers", "1")
+    with ServerProcess(*options) as server:
         server.ready()
         for number in range(ROUNDS + 1):  # the first is not counted
             most = calls_per_second(server.address, REQUEST, in_flight=64, calls=20_000)

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from flatdense_training.errors import TrainingDiverged
+from flatdense_training.interrupt import held_interrupts
 from flatdense_training.pixels import scale
 from flatdense_training.recipe import Epoch, Recipe
 from flatdense_training.split import Splits
@@ -45,6 +46,7 @@ def train(model: keras.Model, splits: Splits, recipe: Recipe, watcher: Watcher) 
     )
 
     def batch_ended(batch: int, logs: Mapping[str, float]) -> None:  # noqa: ARG001  # Keras's form
+        let_through()
         watcher.batch_ended()
 
     def epoch_ended(index: int, logs: Mapping[str, float]) -> None:
@@ -64,18 +66,19 @@ def train(model: keras.Model, splits: Splits, recipe: Recipe, watcher: Watcher) 
         watcher.epoch_ended(epoch)
 
     started_s = time.monotonic()
-    model.fit(
-        scale(splits.train.images),
-        splits.train.labels,
-        validation_data=(scale(splits.validation.images), splits.validation.labels),
-        epochs=recipe.epochs,
-        batch_size=recipe.batch_rows,
-        verbose=0,
-        callbacks=[
-            keras.callbacks.LambdaCallback(
-                on_train_batch_end=batch_ended,
-                on_epoch_end=epoch_ended,
-            )
-        ],
-    )
+    with held_interrupts() as let_through:
+        model.fit(
+            scale(splits.train.images),
+            splits.train.labels,
+            validation_data=(scale(splits.validation.images), splits.validation.labels),
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_rows,
+            verbose=0,
+            callbacks=[
+                keras.callbacks.LambdaCallback(
+                    on_train_batch_end=batch_ended,
+                    on_epoch_end=epoch_ended,
+                )
+            ],
+        )
     return time.monotonic() - started_s
