@@ -36,6 +36,9 @@ accepted is to be answered at four fifths of the best rate at least, whatever el
 LONGEST_TAKING_S: Final = 0.005
 """Where there is no whole batch: what is there waits no longer for what may come to nothing."""
 
+MOST_READING: Final = 8
+"""Where there is no whole batch, messages of so many times the queue's rows may be on their way."""
+
 MEAN_OF_CALLS: Final = 32
 """Over so many calls the mean of their rows is taken."""
 
@@ -161,14 +164,21 @@ class Express:
         self._ledger.begin(len(calls))
         for call in calls:
             self._judge(call)
-        lane, limits = self._lane, self._limits
-        rows = self._queue.rows + lane.reading * self._mean_rows
-        full = rows >= limits.max_rows or len(self._queue) >= limits.max_tasks
-        lane.refusal = self._busy if full else None
+        lane = self._lane
+        lane.refusal = self._busy if self._is_full() else None
         if lane.refused:
             self.taken += lane.refused.total()
             self._ledger.refuse(lane.refused, "RESOURCE_EXHAUSTED", "queue_full")
             lane.refused.clear()
+
+    def _is_full(self) -> bool:
+        """Whether what comes now would find no place."""
+        limits, queue = self._limits, self._queue
+        reading_rows = self._lane.reading * self._mean_rows
+        if queue.rows < self._max_batch_rows:
+            # Nobody waits: calls that send nothing must not keep others out.
+            return reading_rows >= MOST_READING * limits.max_rows
+        return queue.rows + reading_rows >= limits.max_rows or len(queue) >= limits.max_tasks
 
     def _judge(self, call: LaneCall) -> None:
         answerer = NOBODY
