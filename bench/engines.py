@@ -19,6 +19,7 @@ from flatdense_artifact import find_shape, read_manifest
 from flatdense_client import Client, Unavailable
 from flatdense_server.engine.aot import open_library
 from flatdense_server.engine.choice import EngineChoice, EngineOptions
+from flatdense_server.engine.cpus import usable_cpus
 from flatdense_server.engine.engine import Engine
 from flatdense_server.engine.files import ModelFiles
 from machine import describe_machine
@@ -78,7 +79,13 @@ def open_engine(name: str, cache_dir: Path) -> Engine:
     """The repository's model, with the whole ladder."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # noqa: TID251 -- TensorFlow's own
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # noqa: TID251 -- TensorFlow's own
-    options = EngineOptions(engine=name, device="cpu", max_batch_rows=1024, cache_dir=cache_dir)
+    options = EngineOptions(
+        engine=name,
+        device="cpu",
+        max_batch_rows=1024,
+        threads=usable_cpus(),
+        cache_dir=cache_dir,
+    )
     folder = MODELS / "1"
     files = ModelFiles(saved_model=folder, layers=LAYERS, weights=folder)
     return EngineChoice(options, lambda _phase: None).open(files)

@@ -25,9 +25,9 @@ ROUNDS = 5
 VARIANTS: dict[str, dict[str, Any]] = {
     "as it is": {},
     "BDP probe": {"grpc.http2.bdp_probe": 1},
+    "window 64 KiB": {"grpc.http2.lookahead_bytes": 1 << 16},
     "window 1 MiB": {"grpc.http2.lookahead_bytes": 1 << 20},
-    "frames of 16 KiB": {"grpc.http2.max_frame_size": 1 << 14},
-    "frames of 1 MiB": {"grpc.http2.max_frame_size": 1 << 20},
+    "frames of 64 KiB": {"grpc.http2.max_frame_size": 1 << 16},
     "read chunks of 64 KiB": {
         "grpc.experimental.tcp_read_chunk_size": 1 << 16,
         "grpc.experimental.tcp_min_read_chunk_size": 1 << 14,

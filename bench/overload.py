@@ -3,7 +3,9 @@
 First what it answers at best, in a closed loop. Then an open loop offers three times that: h2load
 begins calls at a fixed rate on many connections, until 6,400 of them are in flight. How calls ended
 is what the server counted by gRPC's status, since HTTP says 200 to a refusal too; what callers see
-is measured by a light caller beside. Ends with an error where less than 80 % of the best are
+is measured by a light caller beside. The load takes its share of the same cores: what it leaves is
+measured by a C server that takes the calls that are too many, while ours is asked in a closed loop.
+Ends with an error where less than 80 % of the best are
 answered, or memory grows. Writes bench/results/overload.json, with the machine's description, and
 a table of docs/operations.md.
 """
@@ -13,6 +15,7 @@ import re
 import resource
 import statistics
 import sys
+import threading
 import time
 import urllib.request
 from collections import Counter
@@ -21,16 +24,17 @@ from pathlib import Path
 
 from flatdense_proto.v1 import classifier_pb2 as pb
 from footprint import FootprintLog
-from load import Request, calls_per_second, check_tool, classify, run_h2load
+from load import Post, Request, calls_per_second, check_tool, classify, run_h2load
 from machine import describe_machine
 from probe import Probe
 from prometheus_client.parser import text_string_to_metric_families
 from report import OVERLOAD, OVERLOAD_PAGE, Results, publish, render_overload
 
 HERE = Path(__file__).parent
-sys.path.append(str(HERE.parent / "examples"))
+sys.path += [str(HERE / "peers"), str(HERE.parent / "examples")]
 
-from server_process import ServerProcess  # noqa: E402 -- after the path that it is on
+from limits import http2  # noqa: E402 -- after the path that it is on
+from server_process import ServerProcess  # noqa: E402
 
 OPTIONS = ("--model-dir", str(HERE.parent / "exported_model"), "--workers", "1")
 
@@ -45,6 +49,9 @@ PROBES_A_SECOND = 25
 
 QUIET_S = 0.5
 """Without another call that ended for so long, all of them have."""
+
+FLOOD_S = 9.0
+"""As long as the rounds of the closed loop take, at least."""
 
 LEAST_GOODPUT = 0.8
 MOST_GROWTH_MB = 50.0
@@ -102,9 +109,11 @@ def measure(case: Case, seconds: float) -> Results:
         found = overload(server, case, TIMES * best_before, seconds)
         # The machine may have been slower before than it was since.
         best = max(best_before, best_calls_a_second(server, case))
+        left = rate_beside_c_server(server, case, (TIMES - 1) * best) / best
     return {
         "name": case.name,
         "best_calls_a_second": best,
+        "left_by_c_server": left,
         "goodput": found["codes_a_second"].get("OK", 0.0) / best,
         **found,
     }
@@ -120,6 +129,23 @@ def best_calls_a_second(server: ServerProcess, case: Case) -> float:
     if set(settled_codes(server) - codes) != {"OK"}:
         raise SystemExit(f"{case.name}: not every call of the closed loop was answered")
     return max(rounds[1:])
+
+
+def rate_beside_c_server(server: ServerProcess, case: Case, rate: float) -> float:
+    """What the closed loop reaches while a C server takes so many of the same calls a second."""
+    with http2(Path()) as other:
+        post = classify(other.endpoints["uint8"].address, case.request)
+        flood = threading.Thread(target=offer, args=(post, rate, FLOOD_S))
+        flood.start()
+        time.sleep(1)  # until it is on its way
+        rates = [
+            calls_per_second(
+                server.address, case.request, in_flight=case.in_flight, calls=case.calls // 2
+            )
+            for _ in range(ROUNDS)
+        ]
+        flood.join()
+    return statistics.median(rates)
 
 
 def overload(server: ServerProcess, case: Case, rate: float, seconds: float) -> Results:
@@ -154,8 +180,13 @@ def overload(server: ServerProcess, case: Case, rate: float, seconds: float) -> 
 
 def load(server: ServerProcess, case: Case, rate: float, seconds: float) -> tuple[int, int]:
     """An open loop of so many calls a second; gives how many were begun, and how many ended."""
+    return offer(classify(server.address, case.request), rate, seconds)
+
+
+def offer(post: Post, rate: float, seconds: float) -> tuple[int, int]:
+    """The same of any post."""
     said = run_h2load(
-        classify(server.address, case.request),
+        post,
         f"--duration={seconds:g}",
         f"--clients={CONNECTIONS}",
         f"--max-concurrent-streams={STREAMS}",

@@ -1,13 +1,15 @@
 """Two workers against one, in turn, several times: `python bench/workers.py`.
 
-The load is light: one thread of h2load, whose small share of a core is noted, on
-16 connections, so that the kernel spreads them over both workers. Writes bench/results/workers.json.
+The load is light: one thread of h2load, whose small share of a core is noted, on 16 connections, so
+that the kernel spreads them over both workers. What two processes of plain Python reach here, with
+nothing to share, stands beside. Writes bench/results/workers.json.
 """
 
 import argparse
 import json
 import resource
 import statistics
+import subprocess
 import sys
 import time
 from contextlib import ExitStack
@@ -66,9 +68,32 @@ def main() -> None:
         case: {"least": min(each), "median": statistics.median(each), "most": max(each)}
         for case, each in ratios.items()
     }
-    results = {"machine": describe_machine(), "two_to_one": summary, "figures": figures}
+    results = {
+        "machine": describe_machine(),
+        "two_to_one": summary,
+        "two_to_one_of_the_machine": [machine_ratio() for _ in range(ROUNDS)],
+        "figures": figures,
+    }
     (HERE / "results" / "workers.json").write_text(json.dumps(results, indent=2) + "\n")
-    print(json.dumps(summary, indent=2))
+    print(json.dumps({**summary, "machine": results["two_to_one_of_the_machine"]}, indent=2))
+
+
+def machine_ratio() -> float:
+    """What two processes of plain Python reach together, over what one reaches alone."""
+    count = (
+        "import time; end = time.perf_counter() + 1.5; n = 0\n"
+        "while time.perf_counter() < end: n += sum(range(200))\n"
+        "print(n)"
+    )
+
+    def run(processes: int) -> int:
+        running = [
+            subprocess.Popen([sys.executable, "-c", count], stdout=subprocess.PIPE)  # noqa: S603
+            for _ in range(processes)
+        ]
+        return sum(int(process.communicate()[0]) for process in running)
+
+    return run(2) / run(1)
 
 
 def generator_s() -> float:

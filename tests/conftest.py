@@ -38,7 +38,7 @@ def compiled() -> Path:
     if not any(map(shutil.which, ("c++", "g++", "clang++"))):
         pytest.skip("no C++ compiler")
     done = subprocess.run(
-        [COMMAND.with_name("flatdense-compile")],
+        [COMMAND.with_name("flatdense-compile"), "--target", "native"],
         check=True,
         capture_output=True,
         text=True,

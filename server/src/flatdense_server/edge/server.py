@@ -46,8 +46,8 @@ WATCHERS: Final = 64
 MAX_STREAMS_OF_CONNECTION: Final = 1024
 """Well-behaved callers wait, by themselves, before they open more."""
 
-MAX_FRAME_BYTES: Final = 1 << 16
-"""Four times HTTP/2's own: fewer pieces of a big message. docs/decisions/0006-http2-settings.md."""
+WINDOW_BYTES: Final = 1 << 17
+"""Two requests of 64 uint8 rows at a time on one connection, without a pause between them."""
 
 MAX_PENDING: Final = 1 << 20
 
@@ -286,9 +286,9 @@ def channel_options(options: EdgeOptions) -> list[tuple[str, Any]]:
         # On by default, a second server would silently share the port of the first.
         ("grpc.so_reuseport", int(options.share_port)),
         ("grpc.max_receive_message_length", options.max_message_bytes),
-        ("grpc.http2.max_frame_size", MAX_FRAME_BYTES),
-        # A stream's window stays at 64 KiB until its call is let in, and then fits its message:
-        # most of what is refused under overload was not sent. It is faster so, too.
+        # A stream's window stays as it is until its call is let in, and then fits its message: most
+        # of what is refused under overload was not sent (docs/decisions/0006).
+        ("grpc.http2.lookahead_bytes", WINDOW_BYTES),
         ("grpc.http2.bdp_probe", 0),
         # An open stream costs 15 kB, and without a limit one caller opens any number.
         ("grpc.max_concurrent_streams", MAX_STREAMS_OF_CONNECTION),
