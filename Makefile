@@ -71,10 +71,9 @@ $(VENV)/.serving: $(VENV)/bin/python $(DECLARED)
 	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation $(WHEELS)
 	@touch $@
 
-# For this processor: what is set up here runs here. Without a compiler there is no stamp: the next
-# call looks again.
+# Without a compiler there is no stamp: the next call looks again.
 $(VENV)/.compiled: $(VENV)/.serving
-	@if $(BIN)/flatdense-compile --target native; then touch $@; \
+	@if $(BIN)/flatdense-compile; then touch $@; \
 	    else echo 'The server will use the jit engine, which is slower to start and to answer.'; fi
 
 $(VENV)/.developing: $(VENV)/.serving pyproject.toml

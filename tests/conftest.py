@@ -38,7 +38,7 @@ def compiled() -> Path:
     if not any(map(shutil.which, ("c++", "g++", "clang++"))):
         pytest.skip("no C++ compiler")
     done = subprocess.run(
-        [COMMAND.with_name("flatdense-compile"), "--target", "native"],
+        [COMMAND.with_name("flatdense-compile")],
         check=True,
         capture_output=True,
         text=True,

@@ -108,8 +108,14 @@ def test_ctrl_c_leaves_nothing(
     Neither half a library, nor the compiler, nor what the compiler started.
     """
     cache = tmp_path / "cache"
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from flatdense_training.compile_cli import main; main()"
+    )
+    options = ("--cache-dir", cache, "--max-batch-rows", "1", "--hidden", "8")
     with subprocess.Popen(
-        [COMMAND, "--cache-dir", cache, "--max-batch-rows", "1", "--hidden", "8"],
+        # A test run in the background of a shell has Ctrl-C ignored, and would hand that on.
+        [sys.executable, "-c", program, *options],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
