@@ -23,7 +23,7 @@ UINT8: Final[DType] = np.dtype(np.uint8)
 FLOAT32: Final[DType] = np.dtype(np.float32)
 
 
-@dataclass(slots=True)  # not frozen: that would double the time to make one
+@dataclass(slots=True)  # not frozen: those take longer to make
 class Outputs:
     """What the network says of N rows."""
 

@@ -31,7 +31,7 @@ AT_MOST_EVENTS: Final = 64
 
 TAKING: Final = 0.25
 """When a whole batch waits, taking and refusing may go on for this share of a batch's time. What is
-accepted is to be answered at four fifths of the best rate at least, whatever else comes."""
+accepted is answered, whatever else comes."""
 
 LONGEST_TAKING_S: Final = 0.005
 """Where there is no whole batch: what is there waits no longer for what may come to nothing."""

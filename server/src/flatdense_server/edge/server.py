@@ -290,7 +290,7 @@ def channel_options(options: EdgeOptions) -> list[tuple[str, Any]]:
         # of what is refused under overload was not sent (docs/decisions/0006).
         ("grpc.http2.lookahead_bytes", WINDOW_BYTES),
         ("grpc.http2.bdp_probe", 0),
-        # An open stream costs 15 kB, and without a limit one caller opens any number.
+        # Each open stream takes memory, and without a limit one caller opens any number.
         ("grpc.max_concurrent_streams", MAX_STREAMS_OF_CONNECTION),
         # Beyond these, of which the first is 1,000, gRPC ends calls with CANCELLED by itself: what
         # is too much for us is ours to say, with a status that callers understand.

@@ -3,7 +3,7 @@
 They have the names and the meaning of prometheus_client's, which writes what they say for scrapers
 (exposition.py). Its own instruments keep their figures in one process, or write a file for each:
 there a series of a version that is gone cannot be removed, and each value of a batch is written
-alone. docs/decisions/0005-one-set-of-metrics.md has the figures.
+alone. See docs/decisions/0005-one-set-of-metrics.md.
 """
 
 import ctypes
