@@ -5,6 +5,7 @@ Writes bench/results/http2.json, with the machine's description, and a decision 
 """
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -36,6 +37,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 """Options of grpcio, set over the server's own."""
 
+ENVIRONMENTS: dict[str, dict[str, str]] = {
+    "event engine's listener": {"GRPC_EXPERIMENTS": ""},
+}
+"""Variants that the environment makes: gRPC's own choice, where the server makes another."""
+
 CASES = {
     "1 row, 64 in flight": (Request(1, pb.DATA_TYPE_UINT8), 64, 20_000),
     "64 rows uint8, 8 in flight": (Request(64, pb.DATA_TYPE_UINT8), 8, 3000),
@@ -49,7 +55,9 @@ def main() -> None:
     check_tool()
     figures: dict[str, dict[str, list[float]]] = {name: {} for name in (*CASES, ONE_CALL)}
     with ExitStack() as stack:
-        addresses = {name: stack.enter_context(variant(name)) for name in VARIANTS}
+        addresses = {
+            name: stack.enter_context(variant(name)) for name in (*VARIANTS, *ENVIRONMENTS)
+        }
         for number in range(ROUNDS + 1):  # the first is not counted
             for case, (request, in_flight, calls) in CASES.items():
                 for name, address in addresses.items():
@@ -60,7 +68,12 @@ def main() -> None:
                 p50_s = sequential_p50_s(address, CASES["1 row, 64 in flight"][0], calls=1000)
                 if number:
                     figures[ONE_CALL].setdefault(name, []).append(1e6 * p50_s)
-    results = {"machine": describe_machine(), "options": VARIANTS, "figures": figures}
+    results = {
+        "machine": describe_machine(),
+        "options": VARIANTS,
+        "environments": ENVIRONMENTS,
+        "figures": figures,
+    }
     section = render_http2(results)
     publish(results, HTTP2, HTTP2_PAGE, section)
     print(section)
@@ -70,7 +83,8 @@ def main() -> None:
 def variant(name: str) -> Iterator[str]:
     """The address of a worker with these settings."""
     with subprocess.Popen(  # noqa: S603 -- ourselves
-        [sys.executable, __file__, json.dumps(VARIANTS[name])],
+        [sys.executable, __file__, json.dumps(VARIANTS.get(name, {}))],
+        env=os.environ | ENVIRONMENTS.get(name, {}),  # noqa: TID251 -- handed on, not read
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -82,7 +96,10 @@ def variant(name: str) -> Iterator[str]:
 
 def serve(overrides: dict[str, Any]) -> None:
     """One worker, with options of grpcio in the place of the server's own; prints its port."""
-    from flatdense_server.edge import server as edge  # noqa: PLC0415 -- of the children alone
+    from flatdense_server.settings import choose_grpc_listener  # noqa: PLC0415 -- of the children
+
+    choose_grpc_listener()
+    from flatdense_server.edge import server as edge  # noqa: PLC0415
     from flatdense_server.listen import reserve  # noqa: PLC0415
     from flatdense_server.observe.board import Board  # noqa: PLC0415
     from flatdense_server.post import Post, Ready  # noqa: PLC0415

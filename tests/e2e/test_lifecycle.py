@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from flatdense_artifact import Manifest, digest_files, read_manifest, write_manifest
 from flatdense_client import Client, Unavailable
+from grpc._cython import cygrpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from server_process import COMMAND, ServerProcess
 
@@ -46,6 +47,25 @@ def http_status(url: str) -> int:
     except urllib.error.HTTPError as error:
         error.close()
         return error.code
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize(
+    ("variables", "experiments"),
+    [({}, "-event_engine_listener"), ({"GRPC_EXPERIMENTS": "tcp_frame_size_tuning"}, None)],
+)
+def test_workers_read_sockets_without_a_pool_unless_told_otherwise(
+    variables: dict[str, str], experiments: str | None, exported_model: Path
+) -> None:
+    """A worker starts with the listener chosen, by a name that grpcio knows, or as it was told."""
+    options = ("--model-dir", str(exported_model), *AOT, *ONE_WORKER)
+    expected = experiments or variables["GRPC_EXPERIMENTS"]
+    with ServerProcess(*options, variables=variables) as server:
+        server.ready()
+        (worker,) = server.worker_pids
+        started_with = Path(f"/proc/{worker}/environ").read_bytes().split(b"\0")
+    assert f"GRPC_EXPERIMENTS={expected}".encode() in started_with
+    assert expected.removeprefix("-").encode() in Path(cygrpc.__file__).read_bytes()
 
 
 def test_the_life_of_a_server(exported_model: Path) -> None:

@@ -4,7 +4,12 @@ import click
 
 from flatdense_server.listen import PortUnavailable
 from flatdense_server.observe.logs import configure_logs
-from flatdense_server.settings import Settings, quieten_tensorflow, with_settings
+from flatdense_server.settings import (
+    Settings,
+    choose_grpc_listener,
+    quieten_tensorflow,
+    with_settings,
+)
 from flatdense_server.supervisor import ServiceFailed, Supervisor
 
 
@@ -22,6 +27,7 @@ def main(settings: Settings, *, print_config: bool) -> None:
         return
     configure_logs(settings.log_format, settings.log_level)
     quieten_tensorflow()
+    choose_grpc_listener()
     try:
         Supervisor(settings).run()
     except (PortUnavailable, ServiceFailed) as error:

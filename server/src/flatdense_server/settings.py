@@ -255,3 +255,13 @@ def quieten_tensorflow() -> None:
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # oneDNN announces itself at every level. XLA's code does not use it: the times are equal.
     environment.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+
+def choose_grpc_listener() -> None:
+    """Lets gRPC's core read sockets on the threads that wait for calls, not on a pool of its own.
+
+    Before grpc's import, or it is too late; docs/decisions/0006 has what it is worth. A release
+    that does not know the experiment ignores its name. What the operator set stays.
+    """
+    environment = os.environ  # noqa: TID251 -- gRPC is told in no other way
+    environment.setdefault("GRPC_EXPERIMENTS", "-event_engine_listener")
