@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
-from flatdense_server.edge.lane import Lane, LaneCall, Refusal
+from flatdense_server.edge.lane import Lane, LaneCall, LaneStream, Refusal
 
 METHOD = "test.Service/Lane"
+STREAM = "test.Service/LaneStream"
 LIMIT_BYTES = 100_000
 
 Answer = Callable[[LaneCall], None]
@@ -29,7 +30,9 @@ class Server:
         self._closing = False
         options = [("grpc.max_receive_message_length", LIMIT_BYTES)]
         self._server = grpc.server(ThreadPoolExecutor(2), options=options)
-        self.lane = Lane(self._server, [METHOD])
+        self.lane = Lane(self._server, [METHOD], [STREAM])
+        self.gone = threading.Semaphore(0)
+        """A permit for each stream whose caller went away."""
         handler = grpc.unary_unary_rpc_method_handler(lambda request, _context: request[::-1])
         self._server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler("test.Service", {"Ordinary": handler}),)
@@ -40,7 +43,7 @@ class Server:
             else self._server.add_insecure_port("127.0.0.1:0")
         )
         self._server.start()
-        self.lane.open()
+        self.lane.open(self._converse)
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
@@ -50,6 +53,20 @@ class Server:
                 self.lane.close()
             for call in self.lane.take(wait_s=0.2, at_most_events=100)[0]:
                 self._answer(call)
+
+    def _converse(self, stream: LaneStream) -> None:
+        """Gives each message back, the stream's metadata with the first; "end" ends it."""
+        stream.watch(self.gone.release)
+
+        def answer(message: bytes | None) -> None:
+            if message is None:
+                stream.end(0, "", ())
+            elif message == b"end":
+                stream.end(8, "no more", (("x-back", "1"),))
+            else:
+                stream.send(message, lambda: stream.receive(answer))
+
+        stream.receive(answer)
 
     def stop(self) -> None:
         """Ends the server, then the lane."""
@@ -100,6 +117,39 @@ def check_bad_bodies(channel: grpc.Channel) -> None:
     error = fails(lambda: channel.unary_unary(f"/{METHOD}")(big, timeout=10))
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED, error
     assert channel.unary_unary(f"/{METHOD}")(b"") == b""
+    check_answers(channel)
+
+
+def check_streams(server: Server, channel: grpc.Channel) -> None:
+    """Each message has its answer, in order; an end, a status, a leaver and a flood harm nobody."""
+    method = channel.stream_stream(f"/{STREAM}")
+    sent = [bytes([number % 251]) * (number % 997) for number in range(1000)]
+    streams = [method(iter(sent), timeout=60) for _ in range(10)]
+    for stream in streams:
+        assert list(stream) == sent
+        assert stream.code() is grpc.StatusCode.OK
+    assert list(method(iter(()), timeout=10)) == []
+    ended = method(iter([b"1", b"end", b"2"]), timeout=10)
+    assert next(ended) == b"1"
+    error = fails(lambda: next(ended))
+    assert (error.code(), error.details()) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "no more")
+    assert ("x-back", "1") in error.trailing_metadata()
+    open_end = threading.Event()
+
+    def say_once() -> Iterator[bytes]:
+        yield b"1"
+        open_end.wait()
+
+    left = method(say_once())
+    assert next(left) == b"1"
+    left.cancel()
+    late = method(say_once(), timeout=0.2)
+    assert next(late) == b"1"
+    assert fails(lambda: next(late)).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert all(server.gone.acquire(timeout=10) for _ in (left, late))
+    open_end.set()
+    error = fails(lambda: list(method(iter([b"1", bytes(LIMIT_BYTES + 1)]), timeout=10)))
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     check_answers(channel)
 
 
@@ -202,6 +252,7 @@ def main() -> None:
         check_answers(channel)
         check_ordinary_methods(channel)
         check_bad_bodies(channel)
+        check_streams(server, channel)
     server.stop()
     check_refusals()
     check_calls_that_are_not_read()

@@ -70,8 +70,8 @@ def test_many_concurrent_calls_each_get_their_own_answers(
     check_answer: CheckAnswer,
     draw_rows: Callable[..., Rows],
 ) -> None:
-    """A hundred calls of mixed sizes and types at once are all answered, each with its own."""
-    rows = [draw_rows(seed % 7 + 1, (UINT8, FLOAT32)[seed % 2], seed) for seed in range(100)]
+    """Eighty calls of mixed sizes and types at once are all answered, each with its own."""
+    rows = [draw_rows(seed % 7 + 1, (UINT8, FLOAT32)[seed % 2], seed) for seed in range(80)]
     calls = [stub.Classify.future(request_of(each)) for each in rows]
     for call, own_rows in zip(calls, rows, strict=True):
         check_answer(call.result(), own_rows)

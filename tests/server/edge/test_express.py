@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_server.batching.queue import QueueLimits
-from flatdense_server.edge.express import Express
-from flatdense_server.edge.lane import LaneCall, Refusal
+from flatdense_server.edge.express import Express, ExpressOptions
+from flatdense_server.edge.lane import LaneCall, LaneStream, Refusal
 from flatdense_server.edge.ledger import Ledger
 from flatdense_server.errors import Draining
 from flatdense_server.models.registry import Registry, Routes
@@ -39,8 +39,9 @@ class ScriptedLane:
         """Whether there is always more to take."""
         self._arrivals: SimpleQueue[list[LaneCall]] = SimpleQueue()
 
-    def open(self) -> None:
+    def open(self, on_stream: Callable[[LaneStream], None]) -> None:
         """See Lane.open."""
+        self.on_stream = on_stream
 
     def arrive(self, *calls: LaneCall) -> None:
         """These calls are there at once."""
@@ -145,12 +146,16 @@ def run_express(
         express = Express(
             lane,
             (NativeCodec(),),
+            {},
             registry=registry,
             ledger=Ledger(metrics),
-            limits=QueueLimits(max_rows=max_rows, max_tasks=max_tasks),
-            max_request_rows=32,
-            max_batch_rows=8,
-            batch_wait_s=batch_wait_s,
+            options=ExpressOptions(
+                queue=QueueLimits(max_rows=max_rows, max_tasks=max_tasks),
+                max_streams=1,
+                max_request_rows=32,
+                max_batch_rows=8,
+                batch_wait_s=batch_wait_s,
+            ),
         )
         express.start()
         started.append(express)

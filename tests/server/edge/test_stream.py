@@ -20,6 +20,9 @@ RequestOf = Callable[..., pb.ClassifyRequest]
 Submissions = SimpleQueue[Future[Outputs]]
 Requests = SimpleQueue[pb.ClassifyRequest | None]
 
+STANDARD = pytest.mark.parametrize("lane", ["standard"], indirect=True)
+"""What stands behind these tests is the public way; test_conversation.py has the other's."""
+
 METHOD = "flatdense.v1.Classifier/ClassifyStream"
 BAD = pb.ClassifyRequest(images=b"x", data_type=pb.DATA_TYPE_UINT8)
 
@@ -124,6 +127,7 @@ def test_an_engine_that_fails_ends_the_stream_with_an_id_alone(
     assert "secret" not in error.details()
 
 
+@STANDARD
 @pytest.mark.usefixtures("served")
 def test_a_cancelled_stream_takes_its_rows_out_of_the_queue(
     stub: ClassifierStub,
@@ -194,6 +198,7 @@ def answers_or_none(stream: Iterator[pb.ClassifyResponse]) -> Iterator[pb.Classi
         return
 
 
+@STANDARD
 @pytest.mark.usefixtures("served")
 def test_a_stream_reads_no_further_than_its_window(
     stub: ClassifierStub,
@@ -215,6 +220,7 @@ def test_a_stream_reads_no_further_than_its_window(
     assert len(list(stream)) == len(sent)
 
 
+@STANDARD
 @pytest.mark.usefixtures("served")
 def test_requests_of_one_stream_share_batches(
     stub: ClassifierStub,

@@ -7,8 +7,9 @@ from typing import Self
 
 import grpc
 
-from flatdense_server.edge.ledger import NOBODY, Answerer, Ledger
+from flatdense_server.edge.ledger import Ledger
 from flatdense_server.errors import DeadlineExpired
+from flatdense_server.selector import NOBODY, Answerer
 
 
 class Call:

@@ -3,15 +3,17 @@
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Final
 
 from flatdense_server.batching.queue import QueueLimits, ReadyQueue
-from flatdense_server.edge.lane import Lane, LaneCall, Refusal
-from flatdense_server.edge.ledger import NOBODY, Answerer, Ledger
+from flatdense_server.edge.conversation import Conversation
+from flatdense_server.edge.lane import Lane, LaneCall, LaneStream, Refusal
+from flatdense_server.edge.ledger import Ledger
 from flatdense_server.edge.status import status_of
+from flatdense_server.edge.stream import too_many_streams
 from flatdense_server.errors import DeadlineExpired, Draining, QueueFull
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
@@ -43,6 +45,9 @@ MEAN_OF_CALLS: Final = 32
 """Over so many calls the mean of their rows is taken."""
 
 
+STOPPING: Final = Draining("the server is stopping. Try another one, or try again later.")
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Passenger:
     """A call that was judged and waits for its batch."""
@@ -57,42 +62,52 @@ class Passenger:
     """Only calls of one version and dtype share a batch."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpressOptions:
+    """What the express lane obeys."""
+
+    queue: QueueLimits
+    max_streams: int
+    max_request_rows: int
+    max_batch_rows: int
+    batch_wait_s: float = 0.0
+    """A batch that is not full waits for so long: for engines that gain by bigger ones."""
+
+
 class Express:
     """Takes what is ready, judges each call alone, runs one batch, answers each call alone.
 
     There is no other thread, and no timer unless one is asked for: while a batch runs, the next one
-    gathers in gRPC's core.
+    gathers in gRPC's core. The messages of streams are judged and batched like calls.
     """
 
     def __init__(
         self,
         lane: Lane,
         codecs: Iterable[Codec],
+        stream_codecs: Mapping[str, Codec],
         *,
         registry: Registry,
         ledger: Ledger,
-        limits: QueueLimits,
-        max_request_rows: int,
-        max_batch_rows: int,
-        batch_wait_s: float = 0.0,
+        options: ExpressOptions,
     ) -> None:
         """Makes no thread yet: start() does, after the server's.
 
-        A batch that is not full waits for `batch_wait_s`: for engines that gain by bigger ones.
+        `stream_codecs` has the methods of streams, and how their messages are written.
         """
         self._lane = lane
-        self._codecs = {codec.method: codec for codec in codecs}
+        self._methods = [codec.method for codec in codecs]
+        self._codecs = {codec.method: codec for codec in codecs} | dict(stream_codecs)
         self._registry = registry
         self._ledger = ledger
-        self._queue: ReadyQueue[Passenger] = ReadyQueue(limits)
-        self._max_request_rows = max_request_rows
-        self._max_batch_rows = max_batch_rows
-        self._batch_wait_s = batch_wait_s
-        self._limits = limits
+        self._queue: ReadyQueue[Passenger] = ReadyQueue(options.queue)
+        self._options = options
         self._busy = refusal_of(QueueFull("the server is busy. Try again later."))
         self._mean_rows = 1.0
         self._batch_s = 0.0
         self._closing = False
+        self._conversations: set[Conversation] = set()
+        self._draining = False
         self._thread = threading.Thread(target=self._work, name="express", daemon=True)
         self._rested = threading.Event()
         self.taken = 0
@@ -100,8 +115,15 @@ class Express:
 
     def start(self) -> None:
         """Takes calls. After the server's start."""
-        self._lane.open()
+        self._lane.open(self._converse)
         self._thread.start()
+
+    def drain(self) -> None:
+        """Ends every open stream, and each one that opens from now on, once what came is answered.
+
+        It takes effect within WAIT_S.
+        """
+        self._draining = True
 
     def wait_idle(self, timeout_s: float) -> bool:
         """Waits until every call that was taken has ended; False where that takes longer."""
@@ -117,7 +139,11 @@ class Express:
 
     def _work(self) -> None:
         while not self._lane.ended:
-            self._rested.set()
+            if self._draining:
+                for conversation in list(self._conversations):
+                    conversation.refuse(STOPPING)
+            if not self._conversations:
+                self._rested.set()
             self._registry.rest()
             if self._closing:
                 self._lane.close()
@@ -131,16 +157,16 @@ class Express:
         """Waits a while for calls, and answers them and all that come meanwhile."""
         self._admit(*self._lane.take(wait_s=WAIT_S, at_most_events=AT_MOST_EVENTS))
         while self._queue:
-            if self._batch_wait_s:
-                self._gather(time.monotonic() + self._batch_wait_s)
+            if self._options.batch_wait_s:
+                self._gather(time.monotonic() + self._options.batch_wait_s)
             started_s = time.monotonic()
-            self._ride(self._queue.take(self._max_batch_rows))
+            self._ride(self._queue.take(self._options.max_batch_rows))
             self._batch_s = time.monotonic() - started_s
             self._admit(*self._lane.take(wait_s=0, at_most_events=AT_MOST_EVENTS))
 
     def _gather(self, until_s: float) -> None:
         """Waits for more calls, until then or until a batch is full."""
-        while self._queue.rows < self._max_batch_rows:
+        while self._queue.rows < self._options.max_batch_rows:
             left_s = until_s - time.monotonic()
             if left_s <= 0:
                 break
@@ -151,7 +177,7 @@ class Express:
         started_s = time.monotonic()
         while True:
             self._judge_all(calls)
-            is_full = self._queue.rows >= self._max_batch_rows
+            is_full = self._queue.rows >= self._options.max_batch_rows
             longest_s = TAKING * self._batch_s if is_full else LONGEST_TAKING_S
             if not more or time.monotonic() - started_s > longest_s:
                 return
@@ -160,8 +186,9 @@ class Express:
     def _judge_all(self, calls: list[LaneCall]) -> None:
         if calls:
             self._rested.clear()
-        self.taken += len(calls)
-        self._ledger.begin(len(calls))
+        begun = sum(not call.in_stream for call in calls)
+        self.taken += begun
+        self._ledger.begin(begun)
         for call in calls:
             self._judge(call)
         lane = self._lane
@@ -173,22 +200,21 @@ class Express:
 
     def _is_full(self) -> bool:
         """Whether what comes now would find no place."""
-        limits, queue = self._limits, self._queue
+        limits, queue = self._options.queue, self._queue
         reading_rows = self._lane.reading * self._mean_rows
-        if queue.rows < self._max_batch_rows:
+        if queue.rows < self._options.max_batch_rows:
             # Nobody waits: calls that send nothing must not keep others out.
             return reading_rows >= MOST_READING * limits.max_rows
         return queue.rows + reading_rows >= limits.max_rows or len(queue) >= limits.max_tasks
 
     def _judge(self, call: LaneCall) -> None:
-        answerer = NOBODY
         try:
             codec = self._codecs[call.method]
             question = codec.parse(call.message)
             selector = question.selector
             servable = self._registry.resolve(selector)
-            answerer = servable.answerer
-            pixels = question.rows(max_rows=self._max_request_rows)
+            call.answerer = servable.answerer
+            pixels = question.rows(max_rows=self._options.max_request_rows)
             passenger = Passenger(
                 call=call,
                 codec=codec,
@@ -201,7 +227,7 @@ class Express:
             self._mean_rows += (passenger.rows - self._mean_rows) / MEAN_OF_CALLS
             self._queue.put(passenger)
         except Exception as error:  # noqa: BLE001 -- whatever it is, the caller is told
-            self._refuse(call, answerer, error)
+            self._refuse(call, error)
 
     def _ride(self, batch: Sequence[Passenger]) -> None:
         servable = batch[0].servable
@@ -216,7 +242,7 @@ class Express:
                 self._transfer(passenger)
         except Exception as error:  # noqa: BLE001 -- whatever it is, the callers are told
             for passenger in riding:
-                self._refuse(passenger.call, servable.answerer, error)
+                self._refuse(passenger.call, error)
         else:
             answered = [
                 passenger
@@ -236,7 +262,7 @@ class Express:
             error = CancelledError()
         else:
             return True
-        self._refuse(call, passenger.servable.answerer, error)
+        self._refuse(call, error)
         return False
 
     def _transfer(self, passenger: Passenger) -> None:
@@ -244,9 +270,10 @@ class Express:
         try:
             passenger.servable = servable = self._registry.resolve(passenger.selector)
             passenger.kind = (servable, passenger.pixels.dtype)
+            passenger.call.answerer = servable.answerer
             self._queue.put(passenger)
         except Exception as error:  # noqa: BLE001 -- whatever it is, the caller is told
-            self._refuse(passenger.call, passenger.servable.answerer, error)
+            self._refuse(passenger.call, error)
 
     def _answer(self, passenger: Passenger, outputs: Outputs) -> bool:
         """Whether a call was answered; one that was not is refused."""
@@ -256,21 +283,39 @@ class Express:
                 outputs, model_name=servable.name, model_version=servable.version
             )
         except Exception as error:  # noqa: BLE001 -- whatever it is, the caller is told
-            self._refuse(passenger.call, servable.answerer, error)
+            self._refuse(passenger.call, error)
             return False
         passenger.call.answer(message)
         return True
 
     def _count(self, answered: Sequence[Passenger], servable: Servable) -> None:
         """Counts the calls of a batch, which may be of several methods."""
-        for method in self._codecs:
+        for method in self._methods:
             arrived_s = [each.call.arrived_s for each in answered if each.call.method == method]
             if arrived_s:
                 self._ledger.succeed(method, servable.answerer, *arrived_s)
 
-    def _refuse(self, call: LaneCall, answerer: Answerer, error: BaseException) -> None:
-        status = self._ledger.fail(call.method, answerer, call.arrived_s, error)
+    def _refuse(self, call: LaneCall, error: BaseException) -> None:
+        status = (
+            self._ledger.judge(call.method, error)
+            if call.in_stream
+            else self._ledger.fail(call.method, call.answerer, call.arrived_s, error)
+        )
         call.refuse(status.code.value[0], status.message, status.metadata)
+
+    def _converse(self, stream: LaneStream) -> None:
+        """A stream came."""
+        self._rested.clear()
+        self.taken += 1
+        conversation = Conversation(stream, self._ledger, self._conversations.discard)
+        is_full = len(self._conversations) >= self._options.max_streams
+        self._conversations.add(conversation)
+        if self._draining:
+            conversation.refuse(STOPPING)
+        elif is_full:
+            conversation.refuse(too_many_streams(self._options.max_streams))
+        else:
+            conversation.begin()
 
 
 def refusal_of(error: BaseException) -> Refusal:

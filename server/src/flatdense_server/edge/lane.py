@@ -1,4 +1,4 @@
-"""Unary calls straight from gRPC's core, for one thread that answers many of them at a time.
+"""Calls straight from gRPC's core, for one thread that answers many of them at a time.
 
 The only file that knows grpcio's private interface, grpc._cython. The public one hands every call
 through three threads; here the thread that takes calls from the core's completion queue is the one
@@ -14,6 +14,8 @@ from importlib import import_module
 from typing import Any, Final, TypeAlias, cast
 
 import grpc
+
+from flatdense_server.selector import NOBODY, Answerer
 
 Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
 
@@ -40,10 +42,17 @@ class LaneUnavailable(Exception):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class LaneCall:
-    """One call whose message has come. It is ended once, by answer() or refuse(), on any thread."""
+    """One call whose message has come, or one message of a stream.
+
+    It is ended once, by answer() or refuse(): a call on any thread, a message on the lane's own.
+    """
 
     method: str
     """`package.Service/Method`."""
+    in_stream: bool = False
+    """Whether it is one of a stream's messages: the call is the stream."""
+    answerer: Answerer = NOBODY
+    """For whoever finds out to note."""
     message: bytes = b""
     metadata: Metadata
     arrived_s: float
@@ -74,15 +83,81 @@ class Refusal:
     metadata: Metadata
 
 
+class LaneStream:
+    """A call of many messages whose headers have come. For the lane's own thread."""
+
+    def __init__(
+        self,
+        operations: Any,  # noqa: ANN401 -- a module without types
+        core: CoreCall,
+        *,
+        method: str,
+        metadata: Metadata,
+        arrived_s: float,
+        deadline_s: float | None,
+    ) -> None:
+        self.method = method
+        self.metadata = metadata
+        self.arrived_s = arrived_s
+        self.deadline_s = deadline_s
+        self._operations = operations
+        self._core = core
+        self._begun = False
+
+    def watch(self, gone: Callable[[], None]) -> None:
+        """Has `gone` called where the caller goes away, or its deadline passes, before end()."""
+
+        def close(event: Event) -> None:
+            if event.batch_operations[0].cancelled():
+                gone()
+
+        self._core.start_server_batch((self._operations.ReceiveCloseOnServerOperation(0),), close)
+
+    def receive(self, then: Callable[[bytes | None], LaneCall | None]) -> None:
+        """Asks for one message: `then` gets it, or None where none will come any more.
+
+        Not before the message asked for last has come. What `then` gives is taken from the lane.
+        """
+
+        def receive(event: Event) -> LaneCall | None:
+            return then(event.batch_operations[0].message())
+
+        self._core.start_server_batch((self._operations.ReceiveMessageOperation(0),), receive)
+
+    def send(self, message: bytes, then: Callable[[], LaneCall | None]) -> None:
+        """Sends a message. `then` is called when there is room for the next: else nobody hears."""
+
+        def sent(event: Event) -> LaneCall | None:
+            return then() if event.success else None
+
+        body = self._operations.SendMessageOperation(message, 0)
+        self._core.start_server_batch((*self._begin(), body), sent)
+
+    def end(self, code: int, text: str, metadata: Metadata) -> None:
+        """Ends the call. Once, and last."""
+        end = self._operations.SendStatusFromServerOperation(metadata, code, text.encode(), 0)
+        self._core.start_server_batch((*self._begin(), end), ignore)
+
+    def _begin(self) -> tuple[Any, ...]:
+        if self._begun:
+            return ()
+        self._begun = True
+        return (self._operations.SendInitialMetadataOperation(None, 0),)
+
+
 class Lane:
-    """The calls of some unary methods of a server, which its ordinary handlers no longer see.
+    """The calls of some methods of a server, which its ordinary handlers no longer see.
 
     Made before the server starts: raises LaneUnavailable. Its methods are for one thread.
     """
 
-    def __init__(self, server: grpc.Server, methods: Iterable[str]) -> None:
-        """Takes over `methods`, each `package.Service/Method`."""
+    def __init__(
+        self, server: grpc.Server, methods: Iterable[str], stream_methods: Iterable[str] = ()
+    ) -> None:
+        """Takes over methods, each `package.Service/Method`: unary ones, and those of streams."""
         self._methods = tuple(methods)
+        self._stream_methods = frozenset(stream_methods)
+        self._on_stream: Callable[[LaneStream], None] = refuse_stream
         self.ended = False
         """Whether the server has shut down, and everything of it was taken."""
         self.refusal: Refusal | None = None
@@ -106,14 +181,15 @@ class Lane:
             self._timeout = cygrpc.CompletionType.queue_timeout
             self._shutdown = cygrpc.CompletionType.queue_shutdown
             self._server.register_completion_queue(self._queue)
-            for method in self._methods:
+            for method in (*self._methods, *self._stream_methods):
                 self._server.register_method(f"/{method}")
         except (ImportError, AttributeError, TypeError, ValueError) as error:
             raise LaneUnavailable(f"grpcio {grpc.__version__}: {error}") from error
 
-    def open(self) -> None:
-        """Takes calls. After the server's start."""
-        for method in self._methods:
+    def open(self, on_stream: Callable[[LaneStream], None] | None = None) -> None:
+        """Takes calls. After the server's start. Within take(), `on_stream` gets each stream."""
+        self._on_stream = on_stream or refuse_stream
+        for method in (*self._methods, *self._stream_methods):
             for _ in range(AHEAD):
                 self._ask_for(method)
 
@@ -159,6 +235,8 @@ class Lane:
                 self._ask_for(method)
                 if self.refusal:
                     self._refuse_unread(method, event.call, self.refusal)
+                elif method in self._stream_methods:
+                    self._on_stream(self._begin_stream(method, event))
                 else:
                     self._receive(method, event)
 
@@ -171,16 +249,25 @@ class Lane:
         self.refused[method] += 1
         self._end(core, None, refusal.code, refusal.text, refusal.metadata)
 
-    def _receive(self, method: str, event: Event) -> None:
-        core, metadata = event.call, event.invocation_metadata
+    def _begin_stream(self, method: str, event: Event) -> LaneStream:
         arrived_s = time.monotonic()
-        # The deadline is on the core's own clock.
-        left_s = event.call_details.deadline - time.time()  # noqa: TID251
+        return LaneStream(
+            self._cygrpc,
+            event.call,
+            method=method,
+            metadata=event.invocation_metadata,
+            arrived_s=arrived_s,
+            deadline_s=find_deadline_s(event, arrived_s),
+        )
+
+    def _receive(self, method: str, event: Event) -> None:
+        core = event.call
+        arrived_s = time.monotonic()
         call = LaneCall(
             method=method,
-            metadata=metadata,
+            metadata=event.invocation_metadata,
             arrived_s=arrived_s,
-            deadline_s=arrived_s + left_s if left_s < FOREVER_S else None,
+            deadline_s=find_deadline_s(event, arrived_s),
             _core=core,
             _end=self._end,
         )
@@ -223,6 +310,17 @@ class Lane:
         else:
             body = cygrpc.SendMessageOperation(message, 0)
             core.start_server_batch((begin, body, end), ignore)
+
+
+def find_deadline_s(event: Event, arrived_s: float) -> float | None:
+    """The deadline of a call that arrived then, on the clock of time.monotonic(), if it has one."""
+    left_s: float = event.call_details.deadline - time.time()  # noqa: TID251 -- the core's clock
+    return arrived_s + left_s if left_s < FOREVER_S else None
+
+
+def refuse_stream(stream: LaneStream) -> None:
+    """What is done with streams where nobody takes them."""
+    stream.end(UNIMPLEMENTED, f"{stream.method} is not served.", ())
 
 
 def ignore(_event: Event) -> None:

@@ -4,22 +4,18 @@ import logging
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Final
 
 import grpc
 
 from flatdense_server.edge.status import Status, is_unexpected, status_of
 from flatdense_server.errors import DeadlineExpired, Draining, NotReady, QueueFull
 from flatdense_server.observe.metrics import CallSeries, Metrics
+from flatdense_server.selector import NOBODY, Answerer
 
 log = logging.getLogger(__name__)
 
 REJECTIONS: Final = {QueueFull: "queue_full", NotReady: "not_ready", Draining: "draining"}
-
-Answerer: TypeAlias = tuple[str, str]
-"""Model and version; two empty strings where the call ended before they were known."""
-
-NOBODY: Final[Answerer] = ("", "")
 
 
 class Ledger:
@@ -41,6 +37,12 @@ class Ledger:
         self, method: str, answerer: Answerer, started_s: float, error: BaseException
     ) -> Status:
         """It ended otherwise: gives the status that it must have."""
+        status = self.judge(method, error)
+        self.end(method, answerer, started_s, status.code.name)
+        return status
+
+    def judge(self, method: str, error: BaseException) -> Status:
+        """The status that an error means. The RPC has not ended: end() says when."""
         request_id = uuid.uuid4().hex[:16]
         status = status_of(error, request_id)
         if status.code is grpc.StatusCode.INTERNAL:
@@ -54,8 +56,11 @@ class Ledger:
         for refused, reason in REJECTIONS.items():
             if isinstance(error, refused):
                 self._metrics.rejected.labels(reason).inc()
-        self._end(method, answerer, (started_s,), status.code.name)
         return status
+
+    def end(self, method: str, answerer: Answerer, started_s: float, code: str) -> None:
+        """An RPC that came at this time ended with a status of this code, by name."""
+        self._end(method, answerer, (started_s,), code)
 
     def refuse(self, calls: Mapping[str, int], code: str, reason: str) -> None:
         """RPCs of these methods, which begin() does not know of, were refused before all else."""

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from flatdense_server.batching.queue import QueueLimits
 from flatdense_server.edge.classifier import ClassifierService
-from flatdense_server.edge.express import Express
+from flatdense_server.edge.express import Express, ExpressOptions
 from flatdense_server.edge.health import Health
 from flatdense_server.edge.lane import Lane, LaneUnavailable
 from flatdense_server.edge.ledger import Ledger
@@ -69,7 +69,7 @@ class EdgeOptions:
     max_inflight: int
     """Unary calls answered at a time, a thread each. A few more wait; beyond those gRPC refuses."""
     max_streams: int
-    """Open ClassifyStream calls, two threads each."""
+    """Open ClassifyStream calls: two threads each, but on the express lane."""
     reflection: bool
     lane: LaneChoice
     queue: QueueLimits
@@ -105,9 +105,16 @@ class GrpcServer:
             options=channel_options(options),
             maximum_concurrent_rpcs=options.max_inflight + options.max_streams + WATCHERS,
         )
-        self._express = make_express(self._server, (codec,), options, registry, ledger)
+        self._express = make_express(
+            self._server,
+            (codec,),
+            {f"{native.SERVICE}/ClassifyStream": codec},
+            options,
+            registry,
+            ledger,
+        )
         self.lane: Final = "express" if self._express else "standard"
-        """Which way unary calls go."""
+        """Which way the calls go that classify."""
         metrics.lane.labels(self.lane).set(1)
         self.health = Health((native.SERVICE, registry.model_name))
         self.health.register(self._server)
@@ -136,6 +143,8 @@ class GrpcServer:
         """
         until_s = time.monotonic() + grace_s
         self._streams.drain()
+        if self._express:
+            self._express.drain()
         # gRPC's own stop ends calls that it has read and not yet handed out with CANCELLED. There
         # are such calls until the callers have heard UNAVAILABLE from us and are quiet.
         wait_quiet(self._count_calls, QUIET_S, at_most_s=min(grace_s, MAX_QUIET_WAIT_S))
@@ -232,6 +241,7 @@ class HandlerPool(ThreadPoolExecutor):
 def make_express(
     server: grpc.Server,
     codecs: Sequence[Codec],
+    stream_codecs: Mapping[str, Codec],
     options: EdgeOptions,
     registry: Registry,
     ledger: Ledger,
@@ -243,7 +253,7 @@ def make_express(
     if options.lane == "standard":
         return None
     try:
-        lane = Lane(server, [codec.method for codec in codecs])
+        lane = Lane(server, [codec.method for codec in codecs], stream_codecs)
     except LaneUnavailable as error:
         if options.lane == "express":
             raise
@@ -252,12 +262,16 @@ def make_express(
     return Express(
         lane,
         codecs,
+        stream_codecs,
         registry=registry,
         ledger=ledger,
-        limits=options.queue,
-        max_request_rows=options.max_request_rows,
-        max_batch_rows=options.max_batch_rows,
-        batch_wait_s=options.batch_wait_s,
+        options=ExpressOptions(
+            queue=options.queue,
+            max_streams=options.max_streams,
+            max_request_rows=options.max_request_rows,
+            max_batch_rows=options.max_batch_rows,
+            batch_wait_s=options.batch_wait_s,
+        ),
     )
 
 

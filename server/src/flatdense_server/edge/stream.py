@@ -102,10 +102,7 @@ class Streams:
     def admit(self) -> Iterator[None]:
         """Takes one of the places for the time of the stream, or raises QueueFull."""
         if not self._free.acquire(blocking=False):
-            raise QueueFull(
-                f"the server is busy: {self._max_streams} streams are open, which is the limit. "
-                "Try again later, or use Classify."
-            )
+            raise too_many_streams(self._max_streams)
         try:
             yield
         finally:
@@ -132,3 +129,11 @@ class Streams:
             streams = list(self._open)
         for stream in streams:
             stream.drain()
+
+
+def too_many_streams(max_streams: int) -> QueueFull:
+    """What a stream beyond the limit is told."""
+    return QueueFull(
+        f"the server is busy: {max_streams} streams are open, which is the limit. "
+        "Try again later, or use Classify."
+    )
