@@ -68,12 +68,7 @@ def main() -> None:
                 p50_s = sequential_p50_s(address, CASES["1 row, 64 in flight"][0], calls=1000)
                 if number:
                     figures[ONE_CALL].setdefault(name, []).append(1e6 * p50_s)
-    results = {
-        "machine": describe_machine(),
-        "options": VARIANTS,
-        "environments": ENVIRONMENTS,
-        "figures": figures,
-    }
+    results = {"machine": describe_machine(), "figures": figures}
     section = render_http2(results)
     publish(results, HTTP2, HTTP2_PAGE, section)
     print(section)

@@ -17,6 +17,8 @@ OVERLOAD: Final = ROOT / "bench" / "results" / "overload.json"
 OVERLOAD_PAGE: Final = ROOT / "docs" / "operations.md"
 HTTP2: Final = ROOT / "bench" / "results" / "http2.json"
 HTTP2_PAGE: Final = ROOT / "docs" / "decisions" / "0006-http2-settings.md"
+STREAMS: Final = ROOT / "bench" / "results" / "streams.json"
+STREAMS_PAGE: Final = ROOT / "docs" / "decisions" / "0007-streams.md"
 
 SECTION: Final = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- end -->)", re.DOTALL)
 """The part of a document that a benchmark writes."""
@@ -24,6 +26,9 @@ SECTION: Final = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- end -->)", re.D
 OURS: Final = "flatdense"
 LIMIT: Final = "C HTTP/2 server"
 """Names of two of the servers that are compared."""
+
+UNARY: Final = "Classify"
+"""What streams are compared with."""
 
 Results = dict[str, Any]
 
@@ -151,26 +156,40 @@ def add_float32(cases: dict[str, Rounds]) -> dict[str, Rounds]:
 
 def render_http2(results: Results) -> str:
     """Settings: the table and the machine, in Markdown; each beside the server's own."""
+    note = (
+        "Rows a second, medians of {rounds} rounds in turn (`bench/http2.py`), with their ratio to "
+        "the settings as they are, from least to most. On {machine}. "
+        "The load generator ran on the same cores."
+    )
+    return render_variants(results, "as it is", note)
+
+
+def render_streams(results: Results) -> str:
+    """Streams beside single calls: the table and the machine, in Markdown."""
+    note = (
+        "Rows a second, medians of {rounds} rounds in turn (`bench/streams.py`), with their ratio "
+        "to calls of Classify, 64 in flight, from least to most; as many messages of a stream may "
+        "be unanswered together. One worker, {machine}. The load generator ran on the same cores."
+    )
+    return render_variants(results, UNARY, note)
+
+
+def render_variants(results: Results, baseline: str, note: str) -> str:
+    """A column for each case, a line for each variant, each beside the baseline."""
     cases = results["figures"]
     lines = ["| | " + " | ".join(cases) + " |", "|---" * (len(cases) + 1) + "|"]
-    for name in results["options"]:
+    first = next(iter(cases.values()))
+    for name in first:
         cells = []
         for rounds in cases.values():
-            ratios = [one / own for one, own in zip(rounds[name], rounds["as it is"], strict=True)]
+            ratios = [one / own for one, own in zip(rounds[name], rounds[baseline], strict=True)]
             cells.append(
                 f"{statistics.median(rounds[name]):,.0f} ({statistics.median(ratios):.2f}x, "
                 f"{min(ratios):.2f} to {max(ratios):.2f})"
             )
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    rounds_count = len(next(iter(cases.values()))["as it is"])
-    note = (
-        f"Rows a second, medians of {rounds_count} rounds in turn (`bench/http2.py`), with "
-        f"their ratio to the settings as they are, from least to most. On "
-        f"{describe(results['machine'])}. "
-        "The load generator ran on the same cores."
-    )
-    lines += ["", note]
-    return "\n".join(lines) + "\n"
+    described = note.format(rounds=len(first[baseline]), machine=describe(results["machine"]))
+    return "\n".join([*lines, "", described]) + "\n"
 
 
 def render_overload(results: Results) -> str:
