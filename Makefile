@@ -54,7 +54,8 @@ bench: setup  ## Measure, and write bench/results/
 	$(BIN)/python bench/tail.py
 
 lock: $(VENV)/.developing  ## Write the versions in .venv to constraints.txt
-	$(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^flatdense' > constraints.txt
+	$(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^flatdense' | \
+	    sed 's/^tensorflow_cpu\(==.*\)/&\ntensorflow\1/' > constraints.txt
 
 clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -42,7 +42,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     machine: str
     """x86_64, aarch64."""
     cpu: str
-    """The compiler's name: x86-64-v3, or a processor's own."""
+    """The compiler's name: x86-64-v3, generic, or a processor's own."""
     features: list[str]
     """What each of them must have, by the names of /proc/cpuinfo."""
 

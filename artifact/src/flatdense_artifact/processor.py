@@ -16,7 +16,9 @@ BASELINES: Final = {
         "x86-64-v3",
         frozenset({"abm", "avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "movbe"}),
     ),
-    "aarch64": ("armv8-a", frozenset({"asimd", "fp"})),
+    # Not "armv8-a", which LLVM has only as an architecture: for a processor that it does not know
+    # it calls functions of software floating point, which no library has.
+    "aarch64": ("generic", frozenset({"asimd", "fp"})),
 }
 """Machine -> the portable target, and what it needs."""
 
@@ -25,14 +27,20 @@ VECTOR_PREFIXES: Final = (
     "adx",
     "amx",
     "asimd",
+    "atomics",
     "avx",
     "bf16",
     "bmi",
     "f16c",
+    "fcma",
+    "flagm",
     "fma",
     "fp",
+    "frint",
     "gfni",
     "i8mm",
+    "jscvt",
+    "lrcpc",
     "movbe",
     "sse",
     "ssse",

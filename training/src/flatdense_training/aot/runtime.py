@@ -26,7 +26,6 @@ SOURCES: Final = (
 def compile_flags(tensorflow: Path, target: Target) -> list[str]:
     """What every C++ file is compiled with; `tensorflow` is the folder of the package."""
     option = "-march" if target.machine == "x86_64" else "-mcpu"
-    cpu = "generic" if target.cpu == "armv8-a" else target.cpu
     return [
         "-std=c++17",
         "-O2",
@@ -35,7 +34,7 @@ def compile_flags(tensorflow: Path, target: Target) -> list[str]:
         "-fvisibility=hidden",
         "-ffunction-sections",
         "-D_GLIBCXX_USE_CXX11_ABI=1",
-        f"{option}={cpu}",
+        f"{option}={target.cpu}",
         f"-I{tensorflow / 'include'}",
         f"-I{tensorflow / 'xla_aot_runtime_src'}",
     ]

@@ -20,6 +20,9 @@ TargetName = Literal["portable", "native"]
 TRIPLES = {"x86_64": "x86_64-pc-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
 """Machine -> LLVM's name of it."""
 
+LLVM_NAMES = {"ares": "neoverse-n1", "zeus": "neoverse-v1", "demeter": "neoverse-n2"}
+"""Arm's code names, which gcc gives and takes -> the names that LLVM knows, and gcc as well."""
+
 
 def choose_target(name: TargetName) -> Target:
     """The portable baseline of this machine, or exactly this processor.
@@ -34,10 +37,9 @@ def choose_target(name: TargetName) -> Target:
         )
     cpu, features = BASELINES[machine()]
     if name == "native":
-        cpu, features = (
-            native_cpu(find_compiler()),
-            features | vector_features(processor_features()),
-        )
+        native = native_cpu(find_compiler())
+        if native != cpu:  # gcc calls an ARM processor that it does not know generic
+            cpu, features = native, features | vector_features(processor_features())
     return Target(machine=machine(), cpu=cpu, features=sorted(features))
 
 
@@ -52,8 +54,10 @@ def native_cpu(compiler: Path) -> str:
     )
     for line in done.stdout.splitlines():
         key, _, value = line.strip().partition("=")
-        if key == option and value.strip():
-            return value.strip()
+        # On ARM gcc appends what it found beside the name: neoverse-n1+crypto. LLVM takes the name.
+        cpu = value.strip().partition("+")[0]
+        if key == option and cpu:
+            return LLVM_NAMES.get(cpu, cpu)
     raise CompileFailed(
         f"{compiler} does not say what this processor is. Compile with --target portable."
     )
