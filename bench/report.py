@@ -19,6 +19,8 @@ HTTP2: Final = ROOT / "bench" / "results" / "http2.json"
 HTTP2_PAGE: Final = ROOT / "docs" / "decisions" / "0006-http2-settings.md"
 STREAMS: Final = ROOT / "bench" / "results" / "streams.json"
 STREAMS_PAGE: Final = ROOT / "docs" / "decisions" / "0007-streams.md"
+BOUNDS: Final = ROOT / "bench" / "results" / "bounds.json"
+BOUNDS_PAGE: Final = ROOT / "docs" / "decisions" / "0008-what-bounds-a-call.md"
 
 SECTION: Final = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- end -->)", re.DOTALL)
 """The part of a document that a benchmark writes."""
@@ -190,6 +192,33 @@ def render_variants(results: Results, baseline: str, note: str) -> str:
         lines.append(f"| {name} | {' | '.join(cells)} |")
     described = note.format(rounds=len(first[baseline]), machine=describe(results["machine"]))
     return "\n".join([*lines, "", described]) + "\n"
+
+
+def render_bounds(results: Results) -> str:
+    """Where the time of a call goes: the table and the machine, in Markdown."""
+    lines = [
+        "| | | calls/s | busiest thread, us | its core | other threads, us | load, us | idle |",
+        f"|{'---|' * 8}",
+    ]
+    for case, servers in results["figures"].items():
+        for number, (server, rounds) in enumerate(servers.items()):
+            middle = {key: statistics.median(each[key] for each in rounds) for key in rounds[0]}
+            rates = [each["calls_a_second"] for each in rounds]
+            busy = middle["busiest_thread_us"] * middle["calls_a_second"] / 1e6
+            lines.append(
+                f"| {'' if number else case} | {server} "
+                f"| {middle['calls_a_second']:,.0f} ({min(rates):,.0f} to {max(rates):,.0f}) "
+                f"| {middle['busiest_thread_us']:.1f} | {busy:.0%} "
+                f"| {middle['other_threads_us']:.1f} | {middle['load_us']:.1f} "
+                f"| {middle['idle']:.0%} |"
+            )
+    count = len(next(iter(next(iter(results["figures"].values())).values())))
+    note = (
+        f"Medians of {count} rounds in turn (`bench/bounds.py`); times are of the processor, for "
+        "one call. The busiest thread is the lane's. Idle is the share of all cores. On "
+        f"{describe(results['machine'])}. The load generator ran on the same cores."
+    )
+    return "\n".join([*lines, "", note]) + "\n"
 
 
 def render_overload(results: Results) -> str:

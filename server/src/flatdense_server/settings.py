@@ -183,7 +183,7 @@ OPTIONS: Final = (
         "--max-streams",
         kind=count(4096),
         default=64,
-        text="Most open ClassifyStream calls, two threads each.",
+        text="Most open ClassifyStream calls of a worker.",
     ),
     click.option(
         "--reflection/--no-reflection",
