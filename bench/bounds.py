@@ -58,10 +58,11 @@ def main() -> None:
     check_tool()
     figures: dict[str, dict[str, list[dict[str, float]]]] = {name: {} for name in CASES}
     with flatdense(1) as one, flatdense(2) as two, fixed() as limit:
-        servers = {"flatdense": one, "two workers": two, "its lane, a fixed answer": limit}
+        servers = {"flatdense": one, "two workers": two}
         for number in range(ROUNDS + 1):  # the first is not counted
             for case_name, case in CASES.items():
-                for name, server in servers.items():
+                limits = {"its lane, no model": limit} if case.request.rows == 1 else {}
+                for name, server in (servers | limits).items():
                     found = measure(server, case)
                     if number:
                         figures[case_name].setdefault(name, []).append(found)

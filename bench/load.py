@@ -119,6 +119,11 @@ def open_loop_latencies_s(
 
 def latencies_s(post: Post, calls: int, *options: str) -> list[float]:
     """The time of each call; ends where not every call succeeded."""
+    return [took_s for _start_s, took_s in timings_s(post, calls, *options)]
+
+
+def timings_s(post: Post, calls: int, *options: str) -> list[tuple[float, float]]:
+    """When each call began, on the clock of time.time(), and the time it took."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         said = run_h2load(post, f"--requests={calls}", f"--log-file={log}", *options)
@@ -126,7 +131,7 @@ def latencies_s(post: Post, calls: int, *options: str) -> list[float]:
     check_answers(said, post, calls)
     if len(lines) != calls or any(status != "200" for _start, status, _took in lines):
         raise SystemExit(f"h2load: not every one of {calls} calls succeeded")
-    return [int(took) / 1e6 for _start, _status, took in lines]
+    return [(int(start) / 1e6, int(took) / 1e6) for start, _status, took in lines]
 
 
 def classify(address: str, request: Request) -> Post:

@@ -20,7 +20,7 @@ sys.path.append(str(ROOT / "examples"))
 from server_process import ServerProcess  # noqa: E402 -- after the path that it is on
 
 METHOD = "/flatdense.v1.Classifier/ClassifyStream"
-ROUNDS = 5
+ROUNDS = 3
 IN_FLIGHT = 64
 
 
