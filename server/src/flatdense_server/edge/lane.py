@@ -167,8 +167,8 @@ class Lane:
         self._reading: deque[LaneCall] = deque()
         try:
             self._cygrpc = cygrpc = import_module("grpc._cython.cygrpc")
-            # One of the kind that does not poll: the server's own thread reads all sockets. Two that poll would
-            # take turns, and wake each other for each event.
+            # Of the kind that does not poll: the server's own thread reads all sockets. Two that
+            # poll take turns, and wake each other for each event.
             self._queue = cygrpc.CompletionQueue(shutdown_cq=True)
             self._server = cast("Any", server)._state.server  # noqa: SLF001 -- what this is about
             for name in (
