@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 METHOD = "flatdense.v1.Classifier/ClassifyStream"
+CANCELLED = 1
 INTERNAL = 13
 UNAVAILABLE = 14
 
@@ -181,6 +182,7 @@ def test_the_first_refusal_ends_it_after_the_answers_before(
     first.answerer = bad.answerer = ("mnist", "1")
     bad.refuse(INTERNAL, "no", ())
     assert behind.cancelled
+    behind.refuse(CANCELLED, "not wanted", ())  # as the lane does with what is marked so
     assert stream.ended is None
     assert stream.reads
     assert stream.say(b"late") is None  # it had been asked for

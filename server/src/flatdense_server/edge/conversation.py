@@ -107,8 +107,8 @@ class Conversation:
     def _settle(
         self, turn: Turn, message: bytes | None, code: int, text: bytes, metadata: Metadata
     ) -> None:
-        """How a message was answered or refused."""
-        if self._over or turn.call is None:
+        """How a message was answered or refused; one that was let go of has no turn any more."""
+        if turn.call is None or turn.call.cancelled:
             return
         self._answerer = turn.call.answerer
         if message is None:
