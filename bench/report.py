@@ -22,6 +22,9 @@ STREAMS_PAGE: Final = ROOT / "docs" / "decisions" / "0007-streams.md"
 BOUNDS: Final = ROOT / "bench" / "results" / "bounds.json"
 BOUNDS_PAGE: Final = ROOT / "docs" / "decisions" / "0008-what-bounds-a-call.md"
 
+PROTOCOLS: Final = ROOT / "bench" / "results" / "protocols.json"
+PROTOCOLS_PAGE: Final = ROOT / "docs" / "decisions" / "0009-other-protocols.md"
+
 SECTION: Final = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- end -->)", re.DOTALL)
 """The part of a document that a benchmark writes."""
 
@@ -30,7 +33,7 @@ LIMIT: Final = "C HTTP/2 server"
 """Names of two of the servers that are compared."""
 
 UNARY: Final = "Classify"
-"""What streams are compared with."""
+"""What streams and other protocols are compared with."""
 
 Results = dict[str, Any]
 
@@ -172,6 +175,17 @@ def render_streams(results: Results) -> str:
         "Rows a second, medians of {rounds} rounds in turn (`bench/streams.py`), with their ratio "
         "to calls of Classify, 64 in flight, from least to most; as many messages of a stream may "
         "be unanswered together. One worker, {machine}. The load generator ran on the same cores."
+    )
+    return render_variants(results, UNARY, note)
+
+
+def render_protocols(results: Results) -> str:
+    """Methods side by side: the table and the machine, in Markdown."""
+    note = (
+        "Calls a second, medians of {rounds} rounds in turn (`bench/protocols.py`), with their "
+        "ratio to calls of Classify with the same images, from least to most; single rows 64 in "
+        "flight, 64 rows 8 in flight. One worker, {machine}. The load generator ran on the same "
+        "cores."
     )
     return render_variants(results, UNARY, note)
 

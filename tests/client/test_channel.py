@@ -49,6 +49,6 @@ def test_what_is_no_address(address: str) -> None:
         ("localhost.example:1", False),
     ],
 )
-def test_no_proxy_for_this_machine(address: str, is_direct: bool) -> None:  # noqa: FBT001  # a column
+def test_no_proxy_for_this_machine(address: str, is_direct: bool) -> None:
     """A proxy of the environment is used for other machines alone."""
     assert (("grpc.enable_http_proxy", 0) in channel_options(address)) is is_direct

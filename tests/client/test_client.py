@@ -77,7 +77,7 @@ def test_one_image_in_every_form(
     probabilities_of: Probabilities,
     class_names: tuple[str, ...],
     shape: tuple[int, ...],
-    is_float: bool,  # noqa: FBT001  # a column
+    is_float: bool,
 ) -> None:
     """An image gets the same prediction in every shape and type."""
     scaled = (IMAGE / 255).astype(np.float32)
@@ -222,7 +222,7 @@ class Moves(ClassifierServicer):
 
 
 @pytest.mark.parametrize("is_stream", [False, True])
-def test_a_label_may_move_within_a_call(serve: Serve, is_stream: bool) -> None:  # noqa: FBT001  # a column
+def test_a_label_may_move_within_a_call(serve: Serve, is_stream: bool) -> None:
     """Each image is named by the version that answered it, whatever the label means by then."""
     moves, images = Moves(), np.zeros((3, 784), np.uint8)
     address = serve(moves)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 
 @given(rows=st.integers(1, 3000), rows_per_message=st.integers(1, 100_000), is_float=st.booleans())
-def test_no_message_is_above_the_limit(rows: int, rows_per_message: int, is_float: bool) -> None:  # noqa: FBT001  # drawn
+def test_no_message_is_above_the_limit(rows: int, rows_per_message: int, is_float: bool) -> None:
     """Every row is in exactly one message, and no message has more rows or bytes than allowed."""
     checked = check_images(np.zeros((rows, 784), np.float32 if is_float else np.uint8))
     counts = message_rows(checked, rows_per_message)

@@ -16,6 +16,7 @@ from flatdense_artifact import read_manifest
         (report.ENGINES, report.ENGINES_PAGE, report.render_engines),
         (report.PEERS, report.PEERS_PAGE, report.render_peers),
         (report.HTTP2, report.HTTP2_PAGE, report.render_http2),
+        (report.PROTOCOLS, report.PROTOCOLS_PAGE, report.render_protocols),
         (report.STREAMS, report.STREAMS_PAGE, report.render_streams),
         (report.BOUNDS, report.BOUNDS_PAGE, report.render_bounds),
         (report.OVERLOAD, report.OVERLOAD_PAGE, report.render_overload),

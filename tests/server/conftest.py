@@ -36,7 +36,8 @@ from flatdense_server.models.registry import Registry, Routes
 from flatdense_server.models.servable import Servable
 from flatdense_server.models.shadow import Shadow
 from flatdense_server.models.statuses import Statuses
-from flatdense_server.observe.exposition import Boards, Exposition
+from flatdense_server.observe.boards import Boards
+from flatdense_server.observe.exposition import Exposition
 from flatdense_server.observe.metrics import Metrics as ServerMetrics
 from flatdense_server.summary import ModelFacts
 from flatdense_server.tensors import FLOAT32, PIXELS, UINT8, DType, Outputs, Rows
@@ -59,7 +60,7 @@ def forward(weights: Weights, rows: Rows) -> Outputs:
     logits = hidden @ weights.output.kernel + weights.output.bias
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = powers / powers.sum(axis=1, keepdims=True)
-    return Outputs(probabilities, probabilities.argmax(axis=1))
+    return Outputs(probabilities, probabilities.argmax(axis=1), hidden)
 
 
 class NumpyEngine:
@@ -75,13 +76,17 @@ class NumpyEngine:
         faults: list[Exception],
     ) -> None:
         self.spec = EngineSpec(
-            name="numpy", device="cpu", ladder=LADDER, class_count=len(weights.output.bias)
+            name="numpy",
+            device="cpu",
+            ladder=LADDER,
+            class_count=len(weights.output.bias),
+            hidden_count=HIDDEN,
         )
         self._weights = weights
         self._gate, self._running, self._batches, self._faults = gate, running, batches, faults
         self._staging = {dtype: Staging.allocate(LADDER, dtype) for dtype in (UINT8, FLOAT32)}
 
-    def run(self, parts: Sequence[Rows]) -> Outputs:
+    def run(self, parts: Sequence[Rows], *, hidden: bool = False) -> Outputs:
         """See Engine.run."""
         self._batches.append(np.concatenate(parts))
         self._running.release()
@@ -90,10 +95,8 @@ class NumpyEngine:
             raise self._faults.pop()
         filled = self._staging[parts[0].dtype].fill(parts)
         pieces = [forward(self._weights, buffer).cut(0, rows) for buffer, rows in filled]
-        return Outputs(
-            np.concatenate([piece.probabilities for piece in pieces]),
-            np.concatenate([piece.classes for piece in pieces]),
-        )
+        outputs = Outputs.join(pieces)
+        return outputs if hidden else Outputs(outputs.probabilities, outputs.classes)
 
     def close(self) -> None:
         """See Engine.close."""
@@ -105,9 +108,11 @@ class NotedServable(Servable):
 
     submissions: Submissions
 
-    def submit(self, rows: Rows, *, deadline_s: float | None) -> Future[Outputs]:
+    def submit(
+        self, rows: Rows, *, deadline_s: float | None, hidden: bool = False
+    ) -> Future[Outputs]:
         """See Servable.submit."""
-        future = super().submit(rows, deadline_s=deadline_s)
+        future = super().submit(rows, deadline_s=deadline_s, hidden=hidden)
         self.submissions.put(future)
         return future
 
@@ -254,11 +259,17 @@ def metrics() -> ServerMetrics:
 
 
 @pytest.fixture
-def exposition(metrics: ServerMetrics) -> Exposition:
-    """What a scraper reads of the metrics."""
+def service_boards(metrics: ServerMetrics) -> Boards:
+    """Those of a service with this one process."""
     boards = Boards(metrics.families)
     boards.add(metrics.board)
-    return Exposition(boards, metrics.families)
+    return boards
+
+
+@pytest.fixture
+def exposition(metrics: ServerMetrics, service_boards: Boards) -> Exposition:
+    """What a scraper reads."""
+    return Exposition(service_boards, metrics.families)
 
 
 @pytest.fixture

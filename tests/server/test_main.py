@@ -58,6 +58,25 @@ def test_a_model_folder_without_versions_is_refused(tmp_path: Path, folder: str)
     check_refusal(result, str(tmp_path / folder), "flatdense-train")
 
 
+def test_flags_of_another_server_are_refused_with_ours() -> None:
+    """One line and status 2, and nothing is started."""
+    result = run("--port=8500", "--model_base_path=/models/mnist", "--model_name=mnist")
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "--grpc-port 8500 --model-dir /models/mnist --model-name mnist" in result.stderr
+
+
+@pytest.mark.parametrize("model", ["mnist/1/model.savedmodel", "mnist/1"])
+def test_a_folder_of_another_server_is_refused_with_what_to_point_at(
+    tmp_path: Path, model: str
+) -> None:
+    """Triton's repository, and TensorFlow Serving's folder of models: not their versions."""
+    (tmp_path / model).mkdir(parents=True)
+    (tmp_path / model / "saved_model.pb").write_bytes(b"")
+    result = run("--model-dir", str(tmp_path), "--grpc-port=0", "--http-port=0")
+    check_refusal(result, f"The model folder {tmp_path} has models in it", "Here it is --model-dir")
+
+
 @pytest.mark.parametrize("use", ["grpc", "http"])
 def test_a_port_in_use_is_refused_with_the_option_to_change(tmp_path: Path, use: str) -> None:
     """Before anything is loaded."""

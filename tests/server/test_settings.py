@@ -39,7 +39,9 @@ TABLE = [
 """Each option that takes a value: name, another value as text, default."""
 
 NO_DEFAULT = {"shadow_version"}
-ON_OR_OFF = {"reflection"}
+ON_OR_OFF = {"reflection": "reflection", "model_control": "no-model-control"}
+"""Each option that has no value, and its default."""
+
 DEFAULT_IN_WORDS = {"workers": r"\(one for each usable core; 1 on a GPU\)"}
 
 
@@ -69,7 +71,7 @@ def invoke(command: click.Command, *arguments: str, **variables: str) -> Result:
 
 def test_the_table_has_every_option() -> None:
     """Nothing below is left out: one row a field, but for those that no row fits."""
-    names = {name for name, _, _ in TABLE} | NO_DEFAULT | ON_OR_OFF
+    names = {name for name, _, _ in TABLE} | NO_DEFAULT | ON_OR_OFF.keys()
     assert names == {field.name for field in fields(Settings)}
     assert len(OPTIONS) == len(fields(Settings))
 
@@ -133,6 +135,7 @@ settings = st.builds(
     max_streams=st.integers(1, 4096),
     workers=st.integers(1, 1024),
     reflection=st.booleans(),
+    model_control=st.booleans(),
     drain_delay_s=st.floats(0, 1e6),
     grace_s=st.floats(0, 1e6),
     log_format=st.sampled_from(["text", "json"]),
@@ -204,8 +207,11 @@ def test_help_shows_each_options_variable_and_default(command: click.Command) ->
         said = DEFAULT_IN_WORDS.get(name, default)
         pattern = rf"{flag} .*?\[env var: {PREFIX}_{name.upper()}; default: {said}[;\]]"
         assert re.search(pattern, text), flag
-    assert "--reflection / --no-reflection" in text
-    assert f"[env var: {PREFIX}_REFLECTION; default: reflection]" in text
+    text = text.replace("- ", "-")  # of a word that is broken
+    for name, default in ON_OR_OFF.items():
+        flag = name.replace("_", "-")
+        assert f"--{flag} / --no-{flag} " in text
+        assert f"[env var: {PREFIX}_{name.upper()}; default: {default}]" in text
 
 
 def test_one_worker_is_enough_for_a_gpu(command: click.Command, seen: list[Settings]) -> None:

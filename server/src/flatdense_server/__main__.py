@@ -30,8 +30,13 @@ def main(settings: Settings, *, print_config: bool) -> None:
     choose_grpc_listener()
     try:
         Supervisor(settings).run()
-    except (PortUnavailable, ServiceFailed) as error:
+    except PortUnavailable as error:
         raise click.ClickException(str(error)) from None
+    except ServiceFailed as error:
+        # Here: a server that starts needs nothing of it.
+        from flatdense_server.migration import explain_model_dir  # noqa: PLC0415
+
+        raise click.ClickException(explain_model_dir(settings.model_dir) or str(error)) from None
 
 
 if __name__ == "__main__":

@@ -3,6 +3,9 @@
 RequestError
 ├── InvalidInput      the tensor is not what the model takes
 ├── NotFound          no such model, version or label
+├── NoSignature       the model has no such signature
+├── NotAllowed        the operator has not allowed it
+├── LoadFailed        the model could not be loaded
 ├── NotReady          the model is still loading
 ├── Draining          the server is stopping
 ├── QueueFull         more work is waiting than the server takes on
@@ -33,6 +36,18 @@ class NotFound(RequestError):
         super().__init__(message)
         self.kind = kind
         self.name = name
+
+
+class NoSignature(RequestError):
+    """The model has no such signature. The message names those that there are."""
+
+
+class NotAllowed(RequestError):
+    """The operator has not allowed it. The message says how that is done."""
+
+
+class LoadFailed(RequestError):
+    """The model could not be loaded. The message says why."""
 
 
 class NotReady(RequestError):

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -12,7 +13,7 @@ from typing import Final, TypeAlias
 
 from flatdense_server.observe.board import Board
 from flatdense_server.observe.boards import Boards
-from flatdense_server.post import Ended, Failed, Ready, Report
+from flatdense_server.post import Answer, Command, Ended, Failed, Ready, Report
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Keeper:
         self._boards = boards
         self._tell = tell
         self._process: SpawnProcess | None = None
+        self._line: Connection | None = None
         self._starting = threading.Lock()
         self._stopping = threading.Event()
         self._ready_s: float | None = None
@@ -60,6 +62,12 @@ class Keeper:
     def start(self) -> None:
         """Begins. Once."""
         self._thread.start()
+
+    def send(self, message: Answer | Command) -> None:
+        """Says something to the process; where there is none now, nobody hears."""
+        if line := self._line:
+            with suppress(OSError):
+                line.send(message)
 
     def drain(self) -> None:
         """Tells the process to end as on SIGTERM; there is no other after it."""
@@ -94,6 +102,7 @@ class Keeper:
         board = Board()
         reports, theirs = Pipe()
         with reports:
+            self._line = reports
             try:
                 process = self._start(board, theirs)
             except OSError as error:

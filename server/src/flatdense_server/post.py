@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from flatdense_server.models.orders import Action
 from flatdense_server.observe.board import Board
 
 
@@ -21,9 +22,11 @@ class Post:
     board: Board
     """For its metrics."""
     supervisor: Connection
-    """Takes reports. It closes when the supervisor is gone."""
+    """Takes reports, gives answers and commands. It closes when the supervisor is gone."""
     relieves: bool
     """Whether others serve: then it listens only when it is ready."""
+    unloaded: bool = False
+    """Whether the model was unloaded: then nothing is served until it is loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,4 +58,47 @@ class Ended:
     """Until another one takes its place."""
 
 
-Report: TypeAlias = Listening | Ready | Failed | Ended
+@dataclass(frozen=True, slots=True)
+class FiguresWanted:
+    """Somebody asks the worker for figures that only the supervisor has: of all processes."""
+
+    token: int
+    """Its Answer has it too."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlWanted:
+    """Somebody asks the worker for what every worker must do."""
+
+    token: int
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Obeyed:
+    """The worker has done what a Command told it."""
+
+    token: int
+    reason: str
+    """Why it failed; empty where it did not."""
+
+
+Report: TypeAlias = Listening | Ready | Failed | Ended | FiguresWanted | ControlWanted | Obeyed
+"""What a worker, or its keeper, says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the supervisor says to a question of a worker."""
+
+    token: int
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What the supervisor tells a worker to do."""
+
+    token: int
+    """For its Obeyed."""
+    action: Action

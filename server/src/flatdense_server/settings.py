@@ -48,6 +48,7 @@ class Settings:
     max_inflight: int
     max_streams: int
     reflection: bool
+    model_control: bool
     drain_delay_s: float
     grace_s: float
     log_format: LogFormat
@@ -86,7 +87,7 @@ OPTIONS: Final = (
         "--http-port",
         kind=click.IntRange(0, MAX_PORT),
         default=8501,
-        text="Port of the page, /metrics, /healthz and /readyz; 0 picks a free one.",
+        text="Port of the page, REST, /metrics, /healthz and /readyz; 0 picks a free one.",
     ),
     option(
         "--model-dir",
@@ -192,6 +193,14 @@ OPTIONS: Final = (
         show_default=True,
         show_envvar=True,
     ),
+    click.option(
+        "--model-control/--no-model-control",
+        default=False,
+        help="Whether callers may list, load and unload versions by the Open Inference Protocol's "
+        "repository RPCs.",
+        show_default=True,
+        show_envvar=True,
+    ),
     option(
         "--drain-delay-s",
         kind=click.FloatRange(0),
@@ -235,7 +244,24 @@ def with_settings(run: Callable[..., None]) -> click.Command:
     for add in reversed(OPTIONS):
         command = add(command)
     context = {"auto_envvar_prefix": PREFIX, "max_content_width": 100}
-    return click.command(context_settings=context)(command)
+    return click.command(cls=Command, context_settings=context)(command)
+
+
+class Command(click.Command):
+    """Answers flags of other servers by what they are called here."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Raises click.UsageError where an argument cannot be meant."""
+        arguments = list(args)  # click empties its list as it goes
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption:
+            # Here: who knows the flags needs nothing of it.
+            from flatdense_server.migration import explain_arguments  # noqa: PLC0415
+
+            if explained := explain_arguments(arguments):
+                raise click.UsageError(explained) from None
+            raise
 
 
 def count_workers(engine: "EngineName", device: "DeviceName") -> int:

@@ -1,13 +1,46 @@
 """What a served version is, for whoever describes it: an RPC, a page, a log line."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
 from flatdense_artifact import Layer, Metrics, Training
 
-State: TypeAlias = Literal["loading", "ready", "failed", "shadow"]
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What answers, as answers name it."""
+
+    model: str
+    version: int
+    class_names: tuple[str, ...]
+    """Outputs index them."""
+
+
+State: TypeAlias = Literal["loading", "ready", "failed", "shadow", "unloaded"]
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureTensor:
+    """One input or output of a signature."""
+
+    name: str
+    """In the graph."""
+    dtype: int
+    """By TensorFlow's DataType."""
+    shape: tuple[int, ...] | None
+    """-1 stands for any; None where not even the rank is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One way to call a SavedModel, as it says it."""
+
+    name: str
+    method_name: str
+    inputs: Mapping[str, SignatureTensor]
+    outputs: Mapping[str, SignatureTensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +56,8 @@ class ModelFacts:
     """None, like the next two, where the version does not say."""
     metrics: Metrics | None
     created_at: datetime | None
+    signatures: Sequence[Signature] = ()
+    """Of a SavedModel of flatdense-train."""
     unchecked: Sequence[str] = ()
     """What could not be checked of it, a sentence each."""
 
@@ -57,4 +92,8 @@ class ModelSummary:
     """cpu or gpu."""
     ladder_rows: Sequence[int]
     """The batch sizes compiled before ready, ascending."""
+    hidden_count: int
+    """Hidden activations of a row that it can give; 0 where it cannot."""
     max_request_rows: int
+    batch_wait_us: int
+    """How long a batch that is not full waits for more rows."""

@@ -13,12 +13,24 @@ from multiprocessing.context import SpawnProcess
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
+from flatdense_server.commands import Commands
 from flatdense_server.keeper import Keeper
 from flatdense_server.listen import listen, reserve
 from flatdense_server.observe.board import Board
 from flatdense_server.observe.boards import Boards
 from flatdense_server.observe.metrics import Metrics
-from flatdense_server.post import Ended, Failed, Listening, Post, Ready, Report
+from flatdense_server.post import (
+    Answer,
+    ControlWanted,
+    Ended,
+    Failed,
+    FiguresWanted,
+    Listening,
+    Obeyed,
+    Post,
+    Ready,
+    Report,
+)
 from flatdense_server.settings import Settings
 from flatdense_server.signals import StopSignal
 
@@ -62,6 +74,8 @@ class Supervisor:
         self._ready: frozenset[int] = frozenset()
         self._served = False
         self._draining = False
+        self._unloaded = False
+        self._commands = Commands(lambda number, message: self._keepers[number - 1].send(message))
         self._folder = ""
         self._keepers = [
             Keeper(
@@ -106,7 +120,8 @@ class Supervisor:
         from flatdense_server.observe.exposition import Exposition  # noqa: PLC0415
 
         exposition = Exposition(self._boards, self._metrics.families, self._find_processes)
-        server = HttpServer(make_app(backend, exposition), self._http_listener)
+        app = make_app(backend, exposition, max_request_rows=self._settings.max_request_rows)
+        server = HttpServer(app, self._http_listener)
         server.start()
         return server
 
@@ -123,8 +138,16 @@ class Supervisor:
                 if not self._served:
                     raise ServiceFailed(reason)
                 log.error("worker failed", extra={"worker": number, "reason": reason})
+            case FiguresWanted(token):
+                self._keepers[number - 1].send(Answer(token, self._boards.read()))
+            case ControlWanted(token, action):
+                self._unloaded = action == "unload"
+                self._commands.begin(number, token, action, self._ready)
+            case Obeyed(token, reason):
+                self._commands.obeyed(number, token, reason)
             case Ended(cause, backoff_s):
                 self._set_ready(self._ready - {number})
+                self._commands.gone(number)
                 self._metrics.worker_restarts.inc()
                 log.error(
                     "worker ended",
@@ -180,6 +203,7 @@ class Supervisor:
             board=board,
             supervisor=supervisor,
             relieves=self._served,
+            unloaded=self._unloaded,
         )
         return get_context("spawn").Process(
             target=run_worker, args=(self._settings, post), name=f"worker-{number}", daemon=True

@@ -13,6 +13,7 @@ PIXELS: Final = IMAGE_SHAPE[0] * IMAGE_SHAPE[1]
 INPUT_NAME: Final = "images"
 PROBABILITIES_NAME: Final = "probabilities"
 CLASSES_NAME: Final = "classes"
+HIDDEN_NAME: Final = "hidden"
 
 DType: TypeAlias = np.dtype[np.uint8 | np.float32]
 
@@ -31,17 +32,22 @@ class Outputs:
     """[N, C]"""
     classes: npt.NDArray[np.int64]
     """[N]"""
+    hidden: npt.NDArray[np.float32] | None = None
+    """[N, H], where they were asked for and the network has two dense layers that are known."""
 
     @classmethod
     def join(cls, pieces: "Sequence[Outputs]") -> "Outputs":
         """The answers of all pieces, in order; one piece is given back as it is."""
         if len(pieces) == 1:
             return pieces[0]
+        hidden = [piece.hidden for piece in pieces if piece.hidden is not None]
         return cls(
             np.concatenate([piece.probabilities for piece in pieces]),
             np.concatenate([piece.classes for piece in pieces]),
+            np.concatenate(hidden) if hidden else None,
         )
 
     def cut(self, start: int, stop: int) -> "Outputs":
         """The answers to rows `start` to `stop`: views, no copy."""
-        return Outputs(self.probabilities[start:stop], self.classes[start:stop])
+        hidden = None if self.hidden is None else self.hidden[start:stop]
+        return Outputs(self.probabilities[start:stop], self.classes[start:stop], hidden)

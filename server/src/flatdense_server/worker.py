@@ -18,10 +18,12 @@ from flatdense_server.edge.server import EdgeOptions, GrpcServer
 from flatdense_server.engine.choice import EngineChoice, EngineOptions
 from flatdense_server.engine.cpus import usable_cpus
 from flatdense_server.engine.engine import EngineError
+from flatdense_server.liaison import Liaison
 from flatdense_server.listen import PortUnavailable
 from flatdense_server.models.attempts import Attempts
 from flatdense_server.models.follower import Follower, NoUsableVersion
 from flatdense_server.models.loader import Loader
+from flatdense_server.models.orders import Order, Orders
 from flatdense_server.models.pace import Pace
 from flatdense_server.models.policy import PolicyInvalid
 from flatdense_server.models.registry import Registry
@@ -55,11 +57,12 @@ EXIT_FAILURE: Final = 1
 def work(settings: Settings, post: Post) -> None:
     """The whole life of a worker process. On its main thread."""
     configure_logs(settings.log_format, settings.log_level, worker=post.number)
+    liaison = Liaison(post.supervisor)
     try:
-        worker = Worker(settings, post)
+        worker = Worker(settings, post, liaison)
         worker.run()
     except EXPECTED as error:
-        post.supervisor.send(Failed(str(error)))
+        liaison.report(Failed(str(error)))
         sys.exit(EXIT_FAILURE)
     except Exception:
         log.exception("the worker failed")
@@ -73,11 +76,12 @@ def work(settings: Settings, post: Post) -> None:
 class Worker:
     """Wires the floors of one process, and runs them until it is told to stop."""
 
-    def __init__(self, settings: Settings, post: Post) -> None:
+    def __init__(self, settings: Settings, post: Post, liaison: Liaison) -> None:
         """Raises NoVersions."""
         list_versions(settings.model_dir)
         self._settings = settings
         self._post = post
+        self._liaison = liaison
         self._stop = StopSignal()
         self._metrics = Metrics(post.board)
         self._statuses = Statuses(settings.model_name, self._metrics)
@@ -85,9 +89,10 @@ class Worker:
             settings.model_name,
             max_request_rows=settings.max_request_rows,
             statuses=self._statuses,
+            batch_wait_us=settings.batch_wait_us,
         )
         self._grpc: GrpcServer | None = None
-        self._ending = threading.Event()
+        self._orders = Orders()
         self._following = threading.Thread(target=self._follow, name="follower", daemon=True)
         self._load_error: BaseException | None = None
         self._orphaned = False
@@ -114,19 +119,31 @@ class Worker:
 
     def _heed(self) -> None:
         """Stops when the supervisor is gone: nobody would replace or drain this process."""
-        try:
-            self._post.supervisor.recv()
-        except (EOFError, OSError):
-            self._orphaned = True
-            self._stop.set()
+        self._liaison.listen(self._obey)
+        self._orphaned = True
+        self._stop.set()
+
+    def _obey(self, order: Order) -> None:
+        """Has an order done, and says so when health tells it too."""
+
+        def done(reason: str) -> None:
+            if self._grpc:
+                self._grpc.health.set_serving(serving=self._registry.ready)
+            order.done(reason)
+
+        self._orders.put(Order(order.action, done))
 
     def _listen(self) -> GrpcServer:
         server = GrpcServer(
-            edge_options(self._settings, self._post), registry=self._registry, metrics=self._metrics
+            edge_options(self._settings, self._post),
+            registry=self._registry,
+            metrics=self._metrics,
+            figures=self._liaison.figures,
+            control=self._liaison if self._settings.model_control else None,
         )
         server.start()
         self._grpc = server
-        self._post.supervisor.send(Listening())
+        self._liaison.report(Listening())
         return server
 
     def _follow(self) -> None:
@@ -145,7 +162,9 @@ class Worker:
         gc.freeze()
         # Calls make no cycles. With thousands of them alive, each look for some takes milliseconds.
         gc.set_threshold(50_000, 20, 1000)
-        server.health.set_serving()
+        if self._post.unloaded:
+            follower.unload()
+        server.health.set_serving(serving=self._registry.ready)
         metrics = servable.facts.metrics
         ready = {
             "model": servable.name,
@@ -156,8 +175,8 @@ class Worker:
             "test_accuracy": metrics.test_accuracy if metrics else None,
             "load_s": round(time.monotonic() - started_s, 2),
         }
-        self._post.supervisor.send(Ready(ready))
-        follower.watch(self._ending, settings.poll_interval_s)
+        self._liaison.report(Ready(ready))
+        follower.watch(self._orders, settings.poll_interval_s)
 
     def _make_follower(self) -> Follower:
         settings, metrics, statuses = self._settings, self._metrics, self._statuses
@@ -208,7 +227,7 @@ class Worker:
 
     def _drain(self) -> None:
         settings = self._settings
-        self._ending.set()
+        self._orders.close()
         if self._grpc:
             self._grpc.health.drain()
             time.sleep(settings.drain_delay_s)

@@ -34,7 +34,7 @@ def is_terminal(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def report(is_terminal: bool) -> Report:  # noqa: FBT001  # a fixture
+def report(is_terminal: bool) -> Report:
     """Writes a table of files and gives its lines without colour."""
 
     def write(*files: tuple[str, list[Predictions]]) -> list[str]:
@@ -75,7 +75,7 @@ def test_doubt_shows_the_runner_up(report: Report) -> None:
     assert lines[2].split() == ["b.png", "cat", "99.00%"]
 
 
-def test_people_see_where_a_file_begins(report: Report, is_terminal: bool) -> None:  # noqa: FBT001  # a fixture
+def test_people_see_where_a_file_begins(report: Report, is_terminal: bool) -> None:
     """On a terminal a file is named once; in a pipe each line is whole."""
     lines = report(("a.npy", [_predictions([0.95, 0.96]), _predictions([0.97])]))
     named = [line.startswith("a.npy") for line in lines[1:]]

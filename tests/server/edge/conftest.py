@@ -12,6 +12,7 @@ from flatdense_server.batching.queue import QueueLimits
 from flatdense_server.edge.server import EdgeOptions, GrpcServer, LaneChoice
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
+from flatdense_server.observe.boards import Boards
 from flatdense_server.observe.metrics import Metrics
 from flatdense_server.tensors import UINT8, Outputs, Rows
 from google.protobuf.message import Message
@@ -31,7 +32,11 @@ def lane(request: pytest.FixtureRequest) -> LaneChoice:
 
 @pytest.fixture
 def start_server(
-    registry: Registry, metrics: Metrics, gate: threading.Event, lane: LaneChoice
+    registry: Registry,
+    metrics: Metrics,
+    service_boards: Boards,
+    gate: threading.Event,
+    lane: LaneChoice,
 ) -> Iterator[Callable[..., GrpcServer]]:
     """Starts servers over the registry, by EdgeOptions. All are stopped in the end."""
     started: list[GrpcServer] = []
@@ -57,7 +62,9 @@ def start_server(
             max_batch_rows=MAX_BATCH_ROWS,
             batch_wait_s=0,
         )
-        server = GrpcServer(options, registry=registry, metrics=metrics)
+        server = GrpcServer(
+            options, registry=registry, metrics=metrics, figures=service_boards.read
+        )
         server.start()
         started.append(server)
         return server

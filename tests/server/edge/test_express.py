@@ -24,7 +24,8 @@ from grpc import StatusCode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-METHOD = NativeCodec.method
+CODEC = NativeCodec("Classify")
+METHOD = CODEC.method
 
 
 class ScriptedLane:
@@ -145,8 +146,8 @@ def run_express(
         """With batches of at most 8 rows."""
         express = Express(
             lane,
-            (NativeCodec(),),
-            {},
+            (CODEC,),
+            (),
             registry=registry,
             ledger=Ledger(metrics),
             options=ExpressOptions(
@@ -406,7 +407,7 @@ def test_calls_of_a_version_that_is_let_go_are_answered_by_the_next(
     """A swap before their batch loses none of them; one that insists on the old number is told."""
     old = registry.routes.default
 
-    def let_go(_parts: list[Rows]) -> None:
+    def let_go(_parts: list[Rows], *, hidden: bool) -> None:  # noqa: ARG001 -- as it is called
         """The new version takes over between the calls' arrival and their batch."""
         registry.publish(Routes({2: make_servable(2)}))
         raise Draining("the version is not served any more.")

@@ -34,11 +34,11 @@ def test_a_name_is_serving_from_ready_to_drain(
 ) -> None:
     """NOT_SERVING before ready, SERVING after, NOT_SERVING from drain on, for good."""
     assert state(health, name) == "NOT_SERVING"
-    server.health.set_serving()
+    server.health.set_serving(serving=True)
     assert state(health, name) == "SERVING"
     server.health.drain()
     assert state(health, name) == "NOT_SERVING"
-    server.health.set_serving()
+    server.health.set_serving(serving=True)
     assert state(health, name) == "NOT_SERVING"
 
 
@@ -50,7 +50,7 @@ def test_a_watcher_is_told_of_every_change(
     watch = health.Watch(HealthCheckRequest(service=name))
     states = HealthCheckResponse
     assert next(watch).status == states.NOT_SERVING
-    server.health.set_serving()
+    server.health.set_serving(serving=True)
     assert next(watch).status == states.SERVING
     server.health.drain()
     assert next(watch).status == states.NOT_SERVING
@@ -80,7 +80,7 @@ def test_health_is_answered_while_every_handler_is_busy(
     """With all threads held by the engine, and calls waiting for one, a probe is answered."""
     publish(make_servable())
     server = start_server(max_inflight=2)
-    server.health.set_serving()
+    server.health.set_serving(serving=True)
     channel = connect(server)
     gate.clear()
     stub = ClassifierStub(channel)

@@ -60,8 +60,11 @@ def begin_stop(server: GrpcServer, stub: ClassifierStub) -> Iterator[Callable[[]
 
 
 def is_answered(stub: ClassifierStub) -> bool:
-    """Whether the server still takes a call."""
-    return stub.GetModel.future(GetModelRequest()).code() is grpc.StatusCode.OK
+    """Whether the server still takes a call.
+
+    One that comes in the very moment of the stop may be held by gRPC until its deadline.
+    """
+    return stub.GetModel.future(GetModelRequest(), timeout=5).code() is grpc.StatusCode.OK
 
 
 def code_of_end(stream: Iterator[object]) -> grpc.StatusCode:
@@ -188,9 +191,12 @@ def listed(channel: grpc.Channel) -> set[str]:
 
 
 def test_reflection_lists_every_service(channel: grpc.Channel) -> None:
-    """The classifier, health and reflection itself are listed, and the classifier is described."""
+    """Every protocol, health and reflection are listed, and the classifier is described."""
     assert listed(channel) == {
         "flatdense.v1.Classifier",
+        "inference.GRPCInferenceService",
+        "tensorflow.serving.ModelService",
+        "tensorflow.serving.PredictionService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
     }

@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from flatdense_server.models.attempts import Attempts
 from flatdense_server.models.follower import Follower, NoUsableVersion
 from flatdense_server.models.gate import OpenEngine
 from flatdense_server.models.loader import Loader
+from flatdense_server.models.orders import Orders
 from flatdense_server.models.policy import PolicyInvalid
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
@@ -243,12 +243,12 @@ def test_a_refused_version_is_tried_again_when_its_files_change(
 
 
 def test_watching_ends_when_it_is_told(follower: Follower, write_version: WriteVersion) -> None:
-    """watch() gives up at once when `stop` is set, however long its interval."""
+    """watch() gives up at once when there will be no more orders, however long its interval."""
     write_version(1)
     follower.begin()
-    stop = threading.Event()
-    stop.set()
-    follower.watch(stop, 1e6)
+    orders = Orders()
+    orders.close()
+    follower.watch(orders, 1e6)
 
 
 @pytest.fixture

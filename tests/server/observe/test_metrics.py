@@ -22,6 +22,12 @@ INTERFACE = {
     "rows": ("counter", MODEL),
     "padding_rows": ("counter", set()),
     "predictions": ("counter", {"class"} | MODEL),
+    "answer_seconds": ("counter", MODEL),
+    "failure_seconds": ("counter", MODEL),
+    "compute_seconds": ("counter", MODEL),
+    "batches": ("counter", {"ladder_rows"} | MODEL),
+    "batch_seconds": ("counter", {"ladder_rows"} | MODEL),
+    "last_inference_timestamp_seconds": ("gauge", MODEL),
     "inflight_requests": ("gauge", set()),
     "worker_restarts": ("counter", set()),
     "workers": ("gauge", set()),
@@ -58,6 +64,12 @@ def touched(metrics: Metrics) -> Metrics:
     metrics.rows.labels(*model).inc(3)
     metrics.padding_rows.inc()
     metrics.predictions.labels(*model, "7").inc()
+    metrics.answer_s.labels(*model).inc(0.1)
+    metrics.failure_s.labels(*model).inc(0.1)
+    metrics.compute_s.labels(*model).inc(0.1)
+    metrics.batches.labels(*model, 64).inc()
+    metrics.batch_s.labels(*model, 64).inc(0.1)
+    metrics.last_inference_s.labels(*model).set(1e9)
     metrics.inflight.inc()
     metrics.rejected.labels("queue_full").inc()
     metrics.deadline_expired.labels("queue").inc()

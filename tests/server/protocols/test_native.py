@@ -8,13 +8,18 @@ from flatdense_artifact import Manifest
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_server.errors import InvalidInput
 from flatdense_server.protocols import native
-from flatdense_server.summary import ModelFacts, ModelSummary, VersionStatus
+from flatdense_server.protocols.messages import parse
+from flatdense_server.summary import Identity, ModelFacts, ModelSummary, VersionStatus
 from flatdense_server.tensors import FLOAT32, PIXELS, UINT8, DType, Outputs, Rows
 from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
 WIRE_TYPES = {UINT8: pb.DATA_TYPE_UINT8, FLOAT32: pb.DATA_TYPE_FP32}
+
+CODEC = native.NativeCodec("Classify")
+QUESTION = CODEC.parse(b"")
+"""Answers of this protocol are the same for all requests."""
 
 
 @given(dtype=st.sampled_from([UINT8, FLOAT32]), rows=st.integers(1, 9), seed=st.integers(0, 99))
@@ -25,7 +30,7 @@ def test_rows_survive_the_wire(
     sent = draw_rows(rows, dtype, seed)
     data = sent.astype(sent.dtype.newbyteorder("<")).tobytes()
     message = pb.ClassifyRequest(images=data, data_type=WIRE_TYPES[dtype])
-    got = native.NativeCodec().parse(message.SerializeToString()).rows(max_rows=9)
+    got = CODEC.parse(message.SerializeToString()).rows(max_rows=9)
     assert got.dtype == dtype
     assert np.array_equal(got, sent)
 
@@ -35,7 +40,7 @@ def test_a_type_that_is_not_stated_or_not_known_is_refused(data_type: int) -> No
     """The data type is never guessed: the message names the field, both types and what came."""
     request = pb.ClassifyRequest(images=bytes(PIXELS), data_type=data_type)
     with pytest.raises(InvalidInput) as caught:
-        native.NativeCodec().parse(request.SerializeToString()).rows(max_rows=1)
+        CODEC.parse(request.SerializeToString()).rows(max_rows=1)
     assert caught.value.field == "data_type"
     assert caught.value.description == (
         f"expected DATA_TYPE_UINT8 (1) or DATA_TYPE_FP32 (2), got {data_type}."
@@ -70,9 +75,9 @@ def test_a_request_is_read_as_protobuf_reads_it(parts: list[bytes], tail: bytes)
         expected = pb.ClassifyRequest.FromString(data)
     except DecodeError:
         with pytest.raises(InvalidInput, match=f"got {len(data)} bytes"):
-            native.NativeCodec().parse(data)
+            CODEC.parse(data)
         return
-    question = native.NativeCodec().parse(data)
+    question = CODEC.parse(data)
     assert bytes(question.images) == expected.images
     assert question.message.data_type == expected.data_type
     assert question.selector == native.read_selector(expected)
@@ -84,7 +89,7 @@ def test_answers_are_written_as_protobuf_writes_them(rows: int, version: int) ->
     version %= 1 << 62
     random = np.random.default_rng(rows)
     outputs = Outputs(random.random((rows, 10), np.float32), random.integers(0, 10, rows))
-    data = native.NativeCodec().encode(outputs, model_name="mnist", model_version=version)
+    data = QUESTION.answer(outputs, Identity("mnist", version, ()))
     assert data == (
         pb.ClassifyResponse(
             probabilities=outputs.probabilities.tobytes(),
@@ -99,7 +104,7 @@ def test_answers_are_written_as_protobuf_writes_them(rows: int, version: int) ->
 def test_bytes_that_are_no_message_are_refused(kind: type) -> None:
     """What is not protobuf of the method's type is bad input, named by type and length."""
     with pytest.raises(InvalidInput, match=f"expected a {kind.DESCRIPTOR.full_name} .*3 bytes"):
-        native.parse(kind, b"\x0a\xff\x01")
+        parse(kind, b"\x0a\xff\x01")
 
 
 @given(rows=st.integers(1, 20), seed=st.integers(0, 99))
@@ -107,7 +112,7 @@ def test_answers_survive_the_wire(rows: int, seed: int) -> None:
     """Probabilities are little-endian float32 row after row, classes numbers, both exact."""
     probabilities = np.random.default_rng(seed).random((rows, 10), np.float32)
     outputs = Outputs(probabilities, probabilities.argmax(axis=1))
-    data = native.NativeCodec().encode(outputs, model_name="mnist", model_version=7)
+    data = QUESTION.answer(outputs, Identity("mnist", 7, ()))
     got = pb.ClassifyResponse.FromString(data)
     assert np.array_equal(np.frombuffer(got.probabilities, "<f4").reshape(-1, 10), probabilities)
     assert list(got.classes) == outputs.classes.tolist()
@@ -117,7 +122,7 @@ def test_answers_survive_the_wire(rows: int, seed: int) -> None:
 def test_a_slice_of_a_batch_is_encoded_alone(predict: Callable[[Rows], Outputs]) -> None:
     """Of outputs that are a view into a batch only the caller's own rows go out."""
     outputs = predict(np.eye(6, PIXELS, dtype=np.float32))
-    data = native.NativeCodec().encode(outputs.cut(2, 4), model_name="m", model_version=1)
+    data = QUESTION.answer(outputs.cut(2, 4), Identity("m", 1, ()))
     answer = pb.ClassifyResponse.FromString(data)
     assert answer.probabilities == outputs.probabilities[2:4].tobytes()
     assert list(answer.classes) == outputs.classes[2:4].tolist()
@@ -139,7 +144,9 @@ def described(facts: ModelFacts) -> pb.GetModelResponse:
             engine="jit",
             device="cpu",
             ladder_rows=(1, 2, 4),
+            hidden_count=16,
             max_request_rows=32,
+            batch_wait_us=0,
         )
     )
 
@@ -231,7 +238,9 @@ def test_describe_says_nothing_of_an_unknown_training_run() -> None:
             engine="jit",
             device="cpu",
             ladder_rows=(1,),
+            hidden_count=16,
             max_request_rows=32,
+            batch_wait_us=0,
         )
     )
     assert not model.HasField("training")

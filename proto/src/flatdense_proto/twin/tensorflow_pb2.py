@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%flatdense_proto/twin/tensorflow.proto\x12\x19\x66latdense.twin.tensorflow\"\x89\x01\n\x10TensorShapeProto\x12<\n\x03\x64im\x18\x02 \x03(\x0b\x32/.flatdense.twin.tensorflow.TensorShapeProto.Dim\x12\x14\n\x0cunknown_rank\x18\x03 \x01(\x08\x1a!\n\x03\x44im\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\"\xb7\x02\n\x0bTensorProto\x12\x32\n\x05\x64type\x18\x01 \x01(\x0e\x32#.flatdense.twin.tensorflow.DataType\x12\x41\n\x0ctensor_shape\x18\x02 \x01(\x0b\x32+.flatdense.twin.tensorflow.TensorShapeProto\x12\x16\n\x0eversion_number\x18\x03 \x01(\x05\x12\x16\n\x0etensor_content\x18\x04 \x01(\x0c\x12\x11\n\tfloat_val\x18\x05 \x03(\x02\x12\x12\n\ndouble_val\x18\x06 \x03(\x01\x12\x0f\n\x07int_val\x18\x07 \x03(\x05\x12\x12\n\nstring_val\x18\x08 \x03(\x0c\x12\x11\n\tint64_val\x18\n \x03(\x03\x12\x10\n\x08\x62ool_val\x18\x0b \x03(\x08\x12\x10\n\x08half_val\x18\r \x03(\x05\"\x91\x01\n\nTensorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x05\x64type\x18\x02 \x01(\x0e\x32#.flatdense.twin.tensorflow.DataType\x12\x41\n\x0ctensor_shape\x18\x03 \x01(\x0b\x32+.flatdense.twin.tensorflow.TensorShapeProto\"\xdc\x02\n\x0cSignatureDef\x12\x43\n\x06inputs\x18\x01 \x03(\x0b\x32\x33.flatdense.twin.tensorflow.SignatureDef.InputsEntry\x12\x45\n\x07outputs\x18\x02 \x03(\x0b\x32\x34.flatdense.twin.tensorflow.SignatureDef.OutputsEntry\x12\x13\n\x0bmethod_name\x18\x03 \x01(\t\x1aT\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x34\n\x05value\x18\x02 \x01(\x0b\x32%.flatdense.twin.tensorflow.TensorInfo:\x02\x38\x01\x1aU\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x34\n\x05value\x18\x02 \x01(\x0b\x32%.flatdense.twin.tensorflow.TensorInfo:\x02\x38\x01\"\x1a\n\tBytesList\x12\r\n\x05value\x18\x01 \x03(\x0c\"\x1a\n\tFloatList\x12\r\n\x05value\x18\x01 \x03(\x02\"\x1a\n\tInt64List\x12\r\n\x05value\x18\x01 \x03(\x03\"\xc5\x01\n\x07\x46\x65\x61ture\x12:\n\nbytes_list\x18\x01 \x01(\x0b\x32$.flatdense.twin.tensorflow.BytesListH\x00\x12:\n\nfloat_list\x18\x02 \x01(\x0b\x32$.flatdense.twin.tensorflow.FloatListH\x00\x12:\n\nint64_list\x18\x03 \x01(\x0b\x32$.flatdense.twin.tensorflow.Int64ListH\x00\x42\x06\n\x04kind\"\xa1\x01\n\x08\x46\x65\x61tures\x12\x41\n\x07\x66\x65\x61ture\x18\x01 \x03(\x0b\x32\x30.flatdense.twin.tensorflow.Features.FeatureEntry\x1aR\n\x0c\x46\x65\x61tureEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x31\n\x05value\x18\x02 \x01(\x0b\x32\".flatdense.twin.tensorflow.Feature:\x02\x38\x01\"@\n\x07\x45xample\x12\x35\n\x08\x66\x65\x61tures\x18\x01 \x01(\x0b\x32#.flatdense.twin.tensorflow.Features*\xe3\x01\n\x08\x44\x61taType\x12\x0e\n\nDT_INVALID\x10\x00\x12\x0c\n\x08\x44T_FLOAT\x10\x01\x12\r\n\tDT_DOUBLE\x10\x02\x12\x0c\n\x08\x44T_INT32\x10\x03\x12\x0c\n\x08\x44T_UINT8\x10\x04\x12\x0c\n\x08\x44T_INT16\x10\x05\x12\x0b\n\x07\x44T_INT8\x10\x06\x12\r\n\tDT_STRING\x10\x07\x12\x0c\n\x08\x44T_INT64\x10\t\x12\x0b\n\x07\x44T_BOOL\x10\n\x12\x0f\n\x0b\x44T_BFLOAT16\x10\x0e\x12\r\n\tDT_UINT16\x10\x11\x12\x0b\n\x07\x44T_HALF\x10\x13\x12\r\n\tDT_UINT32\x10\x16\x12\r\n\tDT_UINT64\x10\x17\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%flatdense_proto/twin/tensorflow.proto\x12\x19\x66latdense.twin.tensorflow\"\x89\x01\n\x10TensorShapeProto\x12<\n\x03\x64im\x18\x02 \x03(\x0b\x32/.flatdense.twin.tensorflow.TensorShapeProto.Dim\x12\x14\n\x0cunknown_rank\x18\x03 \x01(\x08\x1a!\n\x03\x44im\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\"\xb7\x02\n\x0bTensorProto\x12\x32\n\x05\x64type\x18\x01 \x01(\x0e\x32#.flatdense.twin.tensorflow.DataType\x12\x41\n\x0ctensor_shape\x18\x02 \x01(\x0b\x32+.flatdense.twin.tensorflow.TensorShapeProto\x12\x16\n\x0eversion_number\x18\x03 \x01(\x05\x12\x16\n\x0etensor_content\x18\x04 \x01(\x0c\x12\x11\n\tfloat_val\x18\x05 \x03(\x02\x12\x12\n\ndouble_val\x18\x06 \x03(\x01\x12\x0f\n\x07int_val\x18\x07 \x03(\x05\x12\x12\n\nstring_val\x18\x08 \x03(\x0c\x12\x11\n\tint64_val\x18\n \x03(\x03\x12\x10\n\x08\x62ool_val\x18\x0b \x03(\x08\x12\x10\n\x08half_val\x18\r \x03(\x05\"\x91\x01\n\nTensorInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x05\x64type\x18\x02 \x01(\x0e\x32#.flatdense.twin.tensorflow.DataType\x12\x41\n\x0ctensor_shape\x18\x03 \x01(\x0b\x32+.flatdense.twin.tensorflow.TensorShapeProto\"\xdc\x02\n\x0cSignatureDef\x12\x43\n\x06inputs\x18\x01 \x03(\x0b\x32\x33.flatdense.twin.tensorflow.SignatureDef.InputsEntry\x12\x45\n\x07outputs\x18\x02 \x03(\x0b\x32\x34.flatdense.twin.tensorflow.SignatureDef.OutputsEntry\x12\x13\n\x0bmethod_name\x18\x03 \x01(\t\x1aT\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x34\n\x05value\x18\x02 \x01(\x0b\x32%.flatdense.twin.tensorflow.TensorInfo:\x02\x38\x01\x1aU\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x34\n\x05value\x18\x02 \x01(\x0b\x32%.flatdense.twin.tensorflow.TensorInfo:\x02\x38\x01\"\xbe\x01\n\x0cMetaGraphDef\x12P\n\rsignature_def\x18\x05 \x03(\x0b\x32\x39.flatdense.twin.tensorflow.MetaGraphDef.SignatureDefEntry\x1a\\\n\x11SignatureDefEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x36\n\x05value\x18\x02 \x01(\x0b\x32\'.flatdense.twin.tensorflow.SignatureDef:\x02\x38\x01\"J\n\nSavedModel\x12<\n\x0bmeta_graphs\x18\x02 \x03(\x0b\x32\'.flatdense.twin.tensorflow.MetaGraphDef\"\x1a\n\tBytesList\x12\r\n\x05value\x18\x01 \x03(\x0c\"\x1a\n\tFloatList\x12\r\n\x05value\x18\x01 \x03(\x02\"\x1a\n\tInt64List\x12\r\n\x05value\x18\x01 \x03(\x03\"\xc5\x01\n\x07\x46\x65\x61ture\x12:\n\nbytes_list\x18\x01 \x01(\x0b\x32$.flatdense.twin.tensorflow.BytesListH\x00\x12:\n\nfloat_list\x18\x02 \x01(\x0b\x32$.flatdense.twin.tensorflow.FloatListH\x00\x12:\n\nint64_list\x18\x03 \x01(\x0b\x32$.flatdense.twin.tensorflow.Int64ListH\x00\x42\x06\n\x04kind\"\xa1\x01\n\x08\x46\x65\x61tures\x12\x41\n\x07\x66\x65\x61ture\x18\x01 \x03(\x0b\x32\x30.flatdense.twin.tensorflow.Features.FeatureEntry\x1aR\n\x0c\x46\x65\x61tureEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x31\n\x05value\x18\x02 \x01(\x0b\x32\".flatdense.twin.tensorflow.Feature:\x02\x38\x01\"@\n\x07\x45xample\x12\x35\n\x08\x66\x65\x61tures\x18\x01 \x01(\x0b\x32#.flatdense.twin.tensorflow.Features*\xe3\x01\n\x08\x44\x61taType\x12\x0e\n\nDT_INVALID\x10\x00\x12\x0c\n\x08\x44T_FLOAT\x10\x01\x12\r\n\tDT_DOUBLE\x10\x02\x12\x0c\n\x08\x44T_INT32\x10\x03\x12\x0c\n\x08\x44T_UINT8\x10\x04\x12\x0c\n\x08\x44T_INT16\x10\x05\x12\x0b\n\x07\x44T_INT8\x10\x06\x12\r\n\tDT_STRING\x10\x07\x12\x0c\n\x08\x44T_INT64\x10\t\x12\x0b\n\x07\x44T_BOOL\x10\n\x12\x0f\n\x0b\x44T_BFLOAT16\x10\x0e\x12\r\n\tDT_UINT16\x10\x11\x12\x0b\n\x07\x44T_HALF\x10\x13\x12\r\n\tDT_UINT32\x10\x16\x12\r\n\tDT_UINT64\x10\x17\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +35,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIGNATUREDEF_INPUTSENTRY']._serialized_options = b'8\001'
   _globals['_SIGNATUREDEF_OUTPUTSENTRY']._loaded_options = None
   _globals['_SIGNATUREDEF_OUTPUTSENTRY']._serialized_options = b'8\001'
+  _globals['_METAGRAPHDEF_SIGNATUREDEFENTRY']._loaded_options = None
+  _globals['_METAGRAPHDEF_SIGNATUREDEFENTRY']._serialized_options = b'8\001'
   _globals['_FEATURES_FEATUREENTRY']._loaded_options = None
   _globals['_FEATURES_FEATUREENTRY']._serialized_options = b'8\001'
-  _globals['_DATATYPE']._serialized_start=1536
-  _globals['_DATATYPE']._serialized_end=1763
+  _globals['_DATATYPE']._serialized_start=1805
+  _globals['_DATATYPE']._serialized_end=2032
   _globals['_TENSORSHAPEPROTO']._serialized_start=69
   _globals['_TENSORSHAPEPROTO']._serialized_end=206
   _globals['_TENSORSHAPEPROTO_DIM']._serialized_start=173
@@ -53,18 +55,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIGNATUREDEF_INPUTSENTRY']._serialized_end=932
   _globals['_SIGNATUREDEF_OUTPUTSENTRY']._serialized_start=934
   _globals['_SIGNATUREDEF_OUTPUTSENTRY']._serialized_end=1019
-  _globals['_BYTESLIST']._serialized_start=1021
-  _globals['_BYTESLIST']._serialized_end=1047
-  _globals['_FLOATLIST']._serialized_start=1049
-  _globals['_FLOATLIST']._serialized_end=1075
-  _globals['_INT64LIST']._serialized_start=1077
-  _globals['_INT64LIST']._serialized_end=1103
-  _globals['_FEATURE']._serialized_start=1106
-  _globals['_FEATURE']._serialized_end=1303
-  _globals['_FEATURES']._serialized_start=1306
-  _globals['_FEATURES']._serialized_end=1467
-  _globals['_FEATURES_FEATUREENTRY']._serialized_start=1385
-  _globals['_FEATURES_FEATUREENTRY']._serialized_end=1467
-  _globals['_EXAMPLE']._serialized_start=1469
-  _globals['_EXAMPLE']._serialized_end=1533
+  _globals['_METAGRAPHDEF']._serialized_start=1022
+  _globals['_METAGRAPHDEF']._serialized_end=1212
+  _globals['_METAGRAPHDEF_SIGNATUREDEFENTRY']._serialized_start=1120
+  _globals['_METAGRAPHDEF_SIGNATUREDEFENTRY']._serialized_end=1212
+  _globals['_SAVEDMODEL']._serialized_start=1214
+  _globals['_SAVEDMODEL']._serialized_end=1288
+  _globals['_BYTESLIST']._serialized_start=1290
+  _globals['_BYTESLIST']._serialized_end=1316
+  _globals['_FLOATLIST']._serialized_start=1318
+  _globals['_FLOATLIST']._serialized_end=1344
+  _globals['_INT64LIST']._serialized_start=1346
+  _globals['_INT64LIST']._serialized_end=1372
+  _globals['_FEATURE']._serialized_start=1375
+  _globals['_FEATURE']._serialized_end=1572
+  _globals['_FEATURES']._serialized_start=1575
+  _globals['_FEATURES']._serialized_end=1736
+  _globals['_FEATURES_FEATUREENTRY']._serialized_start=1654
+  _globals['_FEATURES_FEATUREENTRY']._serialized_end=1736
+  _globals['_EXAMPLE']._serialized_start=1738
+  _globals['_EXAMPLE']._serialized_end=1802
 # @@protoc_insertion_point(module_scope)

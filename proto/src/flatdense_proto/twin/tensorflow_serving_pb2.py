@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from flatdense_proto.twin import tensorflow_pb2 as flatdense__proto_dot_twin_dot_tensorflow__pb2
+from flatdense_proto.twin import tensorflow_error_pb2 as flatdense__proto_dot_twin_dot_tensorflow__error__pb2
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 from google.protobuf import wrappers_pb2 as google_dot_protobuf_dot_wrappers__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-flatdense_proto/twin/tensorflow_serving.proto\x12!flatdense.twin.tensorflow.serving\x1a%flatdense_proto/twin/tensorflow.proto\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/wrappers.proto\"\x8c\x01\n\tModelSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x07version\x18\x02 \x01(\x0b\x32\x1b.google.protobuf.Int64ValueH\x00\x12\x17\n\rversion_label\x18\x04 \x01(\tH\x00\x12\x16\n\x0esignature_name\x18\x03 \x01(\tB\x10\n\x0eversion_choice\"\x8f\x02\n\x0ePredictRequest\x12@\n\nmodel_spec\x18\x01 \x01(\x0b\x32,.flatdense.twin.tensorflow.serving.ModelSpec\x12M\n\x06inputs\x18\x02 \x03(\x0b\x32=.flatdense.twin.tensorflow.serving.PredictRequest.InputsEntry\x12\x15\n\routput_filter\x18\x03 \x03(\t\x1aU\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x35\n\x05value\x18\x02 \x01(\x0b\x32&.flatdense.twin.tensorflow.TensorProto:\x02\x38\x01\"\xfd\x01\n\x0fPredictResponse\x12P\n\x07outputs\x18\x01 \x03(\x0b\x32?.flatdense.twin.tensorflow.serving.PredictResponse.OutputsEntry\x12@\n\nmodel_spec\x18\x02 \x01(\x0b\x32,.flatdense.twin.tensorflow.serving.ModelSpec\x1aV\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x35\n\x05value\x18\x02 \x01(\x0b\x32&.flatdense.twin.tensorflow.TensorProto:\x02\x38\x01\"C\n\x0b\x45xampleList\x12\x34\n\x08\x65xamples\x18\x01 \x03(\x0b\x32\".flatdense.twin.tensorflow.Example\"\x83\x01\n\x16\x45xampleListWithContext\x12\x34\n\x08\x65xamples\x18\x01 \x03(\x0b\x32\".flatdense.twin.tensorflow.Example\x12\x33\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\".flatdense.twin.tensorflow.Example\"\xb7\x01\n\x05Input\x12\x46\n\x0c\x65xample_list\x18\x01 \x01(\x0b\x32..flatdense.twin.tensorflow.serving.ExampleListH\x00\x12^\n\x19\x65xample_list_with_context\x18\x02 \x01(\x0b\x32\x39.flatdense.twin.tensorflow.serving.ExampleListWithContextH\x00\x42\x06\n\x04kind\"\x92\x01\n\x15\x43lassificationRequest\x12@\n\nmodel_spec\x18\x01 \x01(\x0b\x32,.flatdense.twin.tensorflow.serving.ModelSpec\x12\x37\n\x05input\x18\x02 \x01(\x0b\x32(.flatdense.twin.tensorflow.serving.Input\"%\n\x05\x43lass\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\"L\n\x0f\x43lassifications\x12\x39\n\x07\x63lasses\x18\x01 \x03(\x0b\x32(.flatdense.twin.tensorflow.serving.Class\"c\n\x14\x43lassificationResult\x12K\n\x0f\x63lassifications\x18\x01 \x03(\x0b\x32\x32.flatdense.twin.tensorflow.serving.Classifications\"\xa3\x01\n\x16\x43lassificationResponse\x12G\n\x06result\x18\x01 \x01(\x0b\x32\x37.flatdense.twin.tensorflow.serving.ClassificationResult\x12@\n\nmodel_spec\x18\x02 \x01(\x0b\x32,.flatdense.twin.tensorflow.serving.ModelSpec\"s\n\x17GetModelMetadataRequest\x12@\n\nmodel_spec\x18\x01 \x01(\x0b\x32,.flatdense.twin.tensorflow.serving.ModelSpec\x12\x16\n\x0emetadata_field\x18\x02 \x03(\t\"\xcc\x01\n\x0fSignatureDefMap\x12[\n\rsignature_def\x18\x01 \x03(\x0b\x32\x44.flatdense.twin.tensorflow.serving.SignatureDefMap.SignatureDefEntry\x1a\\\n\x11SignatureDefEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x36\n\x05value\x18\x02 \x01(\x0b\x32\'.flatdense.twin.tensorflow.SignatureDef:\x02\x38\x01\"\x80\x02\n\x18GetModelMetadataResponse\x12@\n\nmodel_spec\x18\x01 \x01(\x0b\x32,.flatdense.twin.tensorflow.serving.ModelSpec\x12[\n\x08metadata\x18\x02 \x03(\x0b\x32I.flatdense.twin.tensorflow.serving.GetModelMetadataResponse.MetadataEntry\x1a\x45\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any:\x02\x38\x01\"Y\n\x15GetModelStatusRequest\x12@\n\nmodel_spec\x18\x01 \x01(\x0b\x32,.flatdense.twin.tensorflow.serving.ModelSpec\"8\n\x0bStatusProto\x12\x12\n\nerror_code\x18\x01 \x01(\x05\x12\x15\n\rerror_message\x18\x02 \x01(\t\"\x86\x02\n\x12ModelVersionStatus\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12J\n\x05state\x18\x02 \x01(\x0e\x32;.flatdense.twin.tensorflow.serving.ModelVersionStatus.State\x12>\n\x06status\x18\x03 \x01(\x0b\x32..flatdense.twin.tensorflow.serving.StatusProto\"S\n\x05State\x12\x0b\n\x07UNKNOWN\x10\x00\x12\t\n\x05START\x10\n\x12\x0b\n\x07LOADING\x10\x14\x12\r\n\tAVAILABLE\x10\x1e\x12\r\n\tUNLOADING\x10(\x12\x07\n\x03\x45ND\x10\x32\"m\n\x16GetModelStatusResponse\x12S\n\x14model_version_status\x18\x01 \x03(\x0b\x32\x35.flatdense.twin.tensorflow.serving.ModelVersionStatus2\x94\x03\n\x11PredictionService\x12p\n\x07Predict\x12\x31.flatdense.twin.tensorflow.serving.PredictRequest\x1a\x32.flatdense.twin.tensorflow.serving.PredictResponse\x12\x7f\n\x08\x43lassify\x12\x38.flatdense.twin.tensorflow.serving.ClassificationRequest\x1a\x39.flatdense.twin.tensorflow.serving.ClassificationResponse\x12\x8b\x01\n\x10GetModelMetadata\x12:.flatdense.twin.tensorflow.serving.GetModelMetadataRequest\x1a;.flatdense.twin.tensorflow.serving.GetModelMetadataResponse2\x96\x01\n\x0cModelService\x12\x85\x01\n\x0eGetModelStatus\x12\x38.flatdense.twin.tensorflow.serving.GetModelStatusRequest\x1a\x39.flatdense.twin.tensorflow.serving.GetModelStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-flatdense_proto/twin/tensorflow_serving.proto\x12!flatdense.twin.tensorflow.serving\x1a%flatdense_proto/twin/tensorflow.proto\x1a+flatdense_proto/twin/tensorflow_error.proto\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/wrappers.proto\"\x8c\x01\n\tModelSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12.\n\x07version\x18\x02 \x01(\x0b\x32\x1b.google.protobuf.Int64ValueH\x00\x12\x17\n\rversion_label\x18\x04 \x01(\tH\x00\x12\x16\n\x0esignature_name\x18\x03 \x01(\tB\x10\n\x0eversion_choice\"\x8f\x02\n\x0ePredictRequest\x12@\n\nmodel_spec\x18\x01 \x01(\x0b\x32,.flatdense.twin.tensorflow.serving.ModelSpec\x12M\n\x06inputs\x18\x02 \x03(\x0b\x32=.flatdense.twin.tensorflow.serving.PredictRequest.InputsEntry\x12\x15\n\routput_filter\x18\x03 \x03(\t\x1aU\n\x0bInputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x35\n\x05value\x18\x02 \x01(\x0b\x32&.flatdense.twin.tensorflow.TensorProto:\x02\x38\x01\"\xfd\x01\n\x0fPredictResponse\x12P\n\x07outputs\x18\x01 \x03(\x0b\x32?.flatdense.twin.tensorflow.serving.PredictResponse.OutputsEntry\x12@\n\nmodel_spec\x18\x02 \x01(\x0b\x32,.flatdense.twin.tensorflow.serving.ModelSpec\x1aV\n\x0cOutputsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x35\n\x05value\x18\x02 \x01(\x0b\x32&.flatdense.twin.tensorflow.TensorProto:\x02\x38\x01\"C\n\x0b\x45xampleList\x12\x34\n\x08\x65xamples\x18\x01 \x03(\x0b\x32\".flatdense.twin.tensorflow.Example\"\x83\x01\n\x16\x45xampleListWithContext\x12\x34\n\x08\x65xamples\x18\x01 \x03(\x0b\x32\".flatdense.twin.tensorflow.Example\x12\x33\n\x07\x63ontext\x18\x02 \x01(\x0b\x32\".flatdense.twin.tensorflow.Example\"\xb7\x01\n\x05Input\x12\x46\n\x0c\x65xample_list\x18\x01 \x01(\x0b\x32..flatdense.twin.tensorflow.serving.ExampleListH\x00\x12^\n\x19\x65xample_list_with_context\x18\x02 \x01(\x0b\x32\x39.flatdense.twin.tensorflow.serving.ExampleListWithContextH\x00\x42\x06\n\x04kind\"\x92\x01\n\x15\x43lassificationRequest\x12@\n\nmodel_spec\x18\x01 \x01(\x0b\x32,.flatdense.twin.tensorflow.serving.ModelSpec\x12\x37\n\x05input\x18\x02 \x01(\x0b\x32(.flatdense.twin.tensorflow.serving.Input\"%\n\x05\x43lass\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x02\"L\n\x0f\x43lassifications\x12\x39\n\x07\x63lasses\x18\x01 \x03(\x0b\x32(.flatdense.twin.tensorflow.serving.Class\"c\n\x14\x43lassificationResult\x12K\n\x0f\x63lassifications\x18\x01 \x03(\x0b\x32\x32.flatdense.twin.tensorflow.serving.Classifications\"\xa3\x01\n\x16\x43lassificationResponse\x12G\n\x06result\x18\x01 \x01(\x0b\x32\x37.flatdense.twin.tensorflow.serving.ClassificationResult\x12@\n\nmodel_spec\x18\x02 \x01(\x0b\x32,.flatdense.twin.tensorflow.serving.ModelSpec\"s\n\x17GetModelMetadataRequest\x12@\n\nmodel_spec\x18\x01 \x01(\x0b\x32,.flatdense.twin.tensorflow.serving.ModelSpec\x12\x16\n\x0emetadata_field\x18\x02 \x03(\t\"\xcc\x01\n\x0fSignatureDefMap\x12[\n\rsignature_def\x18\x01 \x03(\x0b\x32\x44.flatdense.twin.tensorflow.serving.SignatureDefMap.SignatureDefEntry\x1a\\\n\x11SignatureDefEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x36\n\x05value\x18\x02 \x01(\x0b\x32\'.flatdense.twin.tensorflow.SignatureDef:\x02\x38\x01\"\x80\x02\n\x18GetModelMetadataResponse\x12@\n\nmodel_spec\x18\x01 \x01(\x0b\x32,.flatdense.twin.tensorflow.serving.ModelSpec\x12[\n\x08metadata\x18\x02 \x03(\x0b\x32I.flatdense.twin.tensorflow.serving.GetModelMetadataResponse.MetadataEntry\x1a\x45\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12#\n\x05value\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any:\x02\x38\x01\"Y\n\x15GetModelStatusRequest\x12@\n\nmodel_spec\x18\x01 \x01(\x0b\x32,.flatdense.twin.tensorflow.serving.ModelSpec\"_\n\x0bStatusProto\x12\x39\n\nerror_code\x18\x01 \x01(\x0e\x32%.flatdense.twin.tensorflow.error.Code\x12\x15\n\rerror_message\x18\x02 \x01(\t\"\x86\x02\n\x12ModelVersionStatus\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12J\n\x05state\x18\x02 \x01(\x0e\x32;.flatdense.twin.tensorflow.serving.ModelVersionStatus.State\x12>\n\x06status\x18\x03 \x01(\x0b\x32..flatdense.twin.tensorflow.serving.StatusProto\"S\n\x05State\x12\x0b\n\x07UNKNOWN\x10\x00\x12\t\n\x05START\x10\n\x12\x0b\n\x07LOADING\x10\x14\x12\r\n\tAVAILABLE\x10\x1e\x12\r\n\tUNLOADING\x10(\x12\x07\n\x03\x45ND\x10\x32\"m\n\x16GetModelStatusResponse\x12S\n\x14model_version_status\x18\x01 \x03(\x0b\x32\x35.flatdense.twin.tensorflow.serving.ModelVersionStatus2\x94\x03\n\x11PredictionService\x12p\n\x07Predict\x12\x31.flatdense.twin.tensorflow.serving.PredictRequest\x1a\x32.flatdense.twin.tensorflow.serving.PredictResponse\x12\x7f\n\x08\x43lassify\x12\x38.flatdense.twin.tensorflow.serving.ClassificationRequest\x1a\x39.flatdense.twin.tensorflow.serving.ClassificationResponse\x12\x8b\x01\n\x10GetModelMetadata\x12:.flatdense.twin.tensorflow.serving.GetModelMetadataRequest\x1a;.flatdense.twin.tensorflow.serving.GetModelMetadataResponse2\x96\x01\n\x0cModelService\x12\x85\x01\n\x0eGetModelStatus\x12\x38.flatdense.twin.tensorflow.serving.GetModelStatusRequest\x1a\x39.flatdense.twin.tensorflow.serving.GetModelStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,54 +43,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIGNATUREDEFMAP_SIGNATUREDEFENTRY']._serialized_options = b'8\001'
   _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._loaded_options = None
   _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_MODELSPEC']._serialized_start=183
-  _globals['_MODELSPEC']._serialized_end=323
-  _globals['_PREDICTREQUEST']._serialized_start=326
-  _globals['_PREDICTREQUEST']._serialized_end=597
-  _globals['_PREDICTREQUEST_INPUTSENTRY']._serialized_start=512
-  _globals['_PREDICTREQUEST_INPUTSENTRY']._serialized_end=597
-  _globals['_PREDICTRESPONSE']._serialized_start=600
-  _globals['_PREDICTRESPONSE']._serialized_end=853
-  _globals['_PREDICTRESPONSE_OUTPUTSENTRY']._serialized_start=767
-  _globals['_PREDICTRESPONSE_OUTPUTSENTRY']._serialized_end=853
-  _globals['_EXAMPLELIST']._serialized_start=855
-  _globals['_EXAMPLELIST']._serialized_end=922
-  _globals['_EXAMPLELISTWITHCONTEXT']._serialized_start=925
-  _globals['_EXAMPLELISTWITHCONTEXT']._serialized_end=1056
-  _globals['_INPUT']._serialized_start=1059
-  _globals['_INPUT']._serialized_end=1242
-  _globals['_CLASSIFICATIONREQUEST']._serialized_start=1245
-  _globals['_CLASSIFICATIONREQUEST']._serialized_end=1391
-  _globals['_CLASS']._serialized_start=1393
-  _globals['_CLASS']._serialized_end=1430
-  _globals['_CLASSIFICATIONS']._serialized_start=1432
-  _globals['_CLASSIFICATIONS']._serialized_end=1508
-  _globals['_CLASSIFICATIONRESULT']._serialized_start=1510
-  _globals['_CLASSIFICATIONRESULT']._serialized_end=1609
-  _globals['_CLASSIFICATIONRESPONSE']._serialized_start=1612
-  _globals['_CLASSIFICATIONRESPONSE']._serialized_end=1775
-  _globals['_GETMODELMETADATAREQUEST']._serialized_start=1777
-  _globals['_GETMODELMETADATAREQUEST']._serialized_end=1892
-  _globals['_SIGNATUREDEFMAP']._serialized_start=1895
-  _globals['_SIGNATUREDEFMAP']._serialized_end=2099
-  _globals['_SIGNATUREDEFMAP_SIGNATUREDEFENTRY']._serialized_start=2007
-  _globals['_SIGNATUREDEFMAP_SIGNATUREDEFENTRY']._serialized_end=2099
-  _globals['_GETMODELMETADATARESPONSE']._serialized_start=2102
-  _globals['_GETMODELMETADATARESPONSE']._serialized_end=2358
-  _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._serialized_start=2289
-  _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._serialized_end=2358
-  _globals['_GETMODELSTATUSREQUEST']._serialized_start=2360
-  _globals['_GETMODELSTATUSREQUEST']._serialized_end=2449
-  _globals['_STATUSPROTO']._serialized_start=2451
-  _globals['_STATUSPROTO']._serialized_end=2507
-  _globals['_MODELVERSIONSTATUS']._serialized_start=2510
-  _globals['_MODELVERSIONSTATUS']._serialized_end=2772
-  _globals['_MODELVERSIONSTATUS_STATE']._serialized_start=2689
-  _globals['_MODELVERSIONSTATUS_STATE']._serialized_end=2772
-  _globals['_GETMODELSTATUSRESPONSE']._serialized_start=2774
-  _globals['_GETMODELSTATUSRESPONSE']._serialized_end=2883
-  _globals['_PREDICTIONSERVICE']._serialized_start=2886
-  _globals['_PREDICTIONSERVICE']._serialized_end=3290
-  _globals['_MODELSERVICE']._serialized_start=3293
-  _globals['_MODELSERVICE']._serialized_end=3443
+  _globals['_MODELSPEC']._serialized_start=228
+  _globals['_MODELSPEC']._serialized_end=368
+  _globals['_PREDICTREQUEST']._serialized_start=371
+  _globals['_PREDICTREQUEST']._serialized_end=642
+  _globals['_PREDICTREQUEST_INPUTSENTRY']._serialized_start=557
+  _globals['_PREDICTREQUEST_INPUTSENTRY']._serialized_end=642
+  _globals['_PREDICTRESPONSE']._serialized_start=645
+  _globals['_PREDICTRESPONSE']._serialized_end=898
+  _globals['_PREDICTRESPONSE_OUTPUTSENTRY']._serialized_start=812
+  _globals['_PREDICTRESPONSE_OUTPUTSENTRY']._serialized_end=898
+  _globals['_EXAMPLELIST']._serialized_start=900
+  _globals['_EXAMPLELIST']._serialized_end=967
+  _globals['_EXAMPLELISTWITHCONTEXT']._serialized_start=970
+  _globals['_EXAMPLELISTWITHCONTEXT']._serialized_end=1101
+  _globals['_INPUT']._serialized_start=1104
+  _globals['_INPUT']._serialized_end=1287
+  _globals['_CLASSIFICATIONREQUEST']._serialized_start=1290
+  _globals['_CLASSIFICATIONREQUEST']._serialized_end=1436
+  _globals['_CLASS']._serialized_start=1438
+  _globals['_CLASS']._serialized_end=1475
+  _globals['_CLASSIFICATIONS']._serialized_start=1477
+  _globals['_CLASSIFICATIONS']._serialized_end=1553
+  _globals['_CLASSIFICATIONRESULT']._serialized_start=1555
+  _globals['_CLASSIFICATIONRESULT']._serialized_end=1654
+  _globals['_CLASSIFICATIONRESPONSE']._serialized_start=1657
+  _globals['_CLASSIFICATIONRESPONSE']._serialized_end=1820
+  _globals['_GETMODELMETADATAREQUEST']._serialized_start=1822
+  _globals['_GETMODELMETADATAREQUEST']._serialized_end=1937
+  _globals['_SIGNATUREDEFMAP']._serialized_start=1940
+  _globals['_SIGNATUREDEFMAP']._serialized_end=2144
+  _globals['_SIGNATUREDEFMAP_SIGNATUREDEFENTRY']._serialized_start=2052
+  _globals['_SIGNATUREDEFMAP_SIGNATUREDEFENTRY']._serialized_end=2144
+  _globals['_GETMODELMETADATARESPONSE']._serialized_start=2147
+  _globals['_GETMODELMETADATARESPONSE']._serialized_end=2403
+  _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._serialized_start=2334
+  _globals['_GETMODELMETADATARESPONSE_METADATAENTRY']._serialized_end=2403
+  _globals['_GETMODELSTATUSREQUEST']._serialized_start=2405
+  _globals['_GETMODELSTATUSREQUEST']._serialized_end=2494
+  _globals['_STATUSPROTO']._serialized_start=2496
+  _globals['_STATUSPROTO']._serialized_end=2591
+  _globals['_MODELVERSIONSTATUS']._serialized_start=2594
+  _globals['_MODELVERSIONSTATUS']._serialized_end=2856
+  _globals['_MODELVERSIONSTATUS_STATE']._serialized_start=2773
+  _globals['_MODELVERSIONSTATUS_STATE']._serialized_end=2856
+  _globals['_GETMODELSTATUSRESPONSE']._serialized_start=2858
+  _globals['_GETMODELSTATUSRESPONSE']._serialized_end=2967
+  _globals['_PREDICTIONSERVICE']._serialized_start=2970
+  _globals['_PREDICTIONSERVICE']._serialized_end=3374
+  _globals['_MODELSERVICE']._serialized_start=3377
+  _globals['_MODELSERVICE']._serialized_end=3527
 # @@protoc_insertion_point(module_scope)

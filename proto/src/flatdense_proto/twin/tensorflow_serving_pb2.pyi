@@ -8,6 +8,7 @@ get_model_metadata.proto, get_model_status.proto, prediction_service.proto and m
 """
 
 from collections import abc as _abc
+from flatdense_proto.twin import tensorflow_error_pb2 as _tensorflow_error_pb2
 from flatdense_proto.twin import tensorflow_pb2 as _tensorflow_pb2
 from google.protobuf import any_pb2 as _any_pb2
 from google.protobuf import descriptor as _descriptor
@@ -472,13 +473,12 @@ class StatusProto(_message.Message):
 
     ERROR_CODE_FIELD_NUMBER: _builtins.int
     ERROR_MESSAGE_FIELD_NUMBER: _builtins.int
-    error_code: _builtins.int
-    """A google.rpc.Code."""
+    error_code: _tensorflow_error_pb2.Code.ValueType
     error_message: _builtins.str
     def __init__(
         self,
         *,
-        error_code: _builtins.int = ...,
+        error_code: _tensorflow_error_pb2.Code.ValueType = ...,
         error_message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015

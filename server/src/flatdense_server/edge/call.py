@@ -31,6 +31,12 @@ class Call:
         remaining_s = context.time_remaining()
         self.deadline_s = None if remaining_s is None else self._started_s + remaining_s
 
+    def deadline_within(self, timeout_s: float | None) -> float | None:
+        """The call's deadline, or the request's own where that is sooner."""
+        if timeout_s is None:
+            return self.deadline_s
+        return soonest(self.deadline_s, self._started_s + timeout_s)
+
     def answered_by(self, answerer: Answerer) -> None:
         """Says which version the metrics of this call belong to."""
         self._answerer = answerer
@@ -59,3 +65,8 @@ class Call:
 
     def _expired(self) -> bool:
         return self.deadline_s is not None and self.deadline_s <= time.monotonic()
+
+
+def soonest(deadline_s: float | None, other_s: float) -> float:
+    """The sooner one of two deadlines, of which the first may be none."""
+    return other_s if deadline_s is None else min(deadline_s, other_s)

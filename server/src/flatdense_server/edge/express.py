@@ -3,12 +3,13 @@
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Final
 
 from flatdense_server.batching.queue import QueueLimits, ReadyQueue
+from flatdense_server.edge.call import soonest
 from flatdense_server.edge.conversation import Conversation
 from flatdense_server.edge.lane import Lane, LaneCall, LaneStream, Refusal
 from flatdense_server.edge.ledger import Ledger
@@ -17,7 +18,7 @@ from flatdense_server.edge.stream import too_many_streams
 from flatdense_server.errors import DeadlineExpired, Draining, QueueFull
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
-from flatdense_server.protocols.codec import Codec
+from flatdense_server.protocols.codec import Codec, Question
 from flatdense_server.selector import Selector
 from flatdense_server.tensors import DType, Outputs, Rows
 
@@ -53,13 +54,13 @@ class Passenger:
     """A call that was judged and waits for its batch."""
 
     call: LaneCall
-    codec: Codec
+    question: Question
     selector: Selector
     servable: Servable
     pixels: Rows
     rows: int
-    kind: tuple[Servable, DType]
-    """Only calls of one version and dtype share a batch."""
+    kind: tuple[Servable, DType, bool]
+    """Only calls of one version and dtype, that want the same outputs, share a batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,20 +85,17 @@ class Express:
     def __init__(
         self,
         lane: Lane,
-        codecs: Iterable[Codec],
-        stream_codecs: Mapping[str, Codec],
+        codecs: Sequence[Codec],
+        stream_codecs: Sequence[Codec],
         *,
         registry: Registry,
         ledger: Ledger,
         options: ExpressOptions,
     ) -> None:
-        """Makes no thread yet: start() does, after the server's.
-
-        `stream_codecs` has the methods of streams, and how their messages are written.
-        """
+        """Makes no thread yet: start() does, after the server's."""
         self._lane = lane
         self._methods = [codec.method for codec in codecs]
-        self._codecs = {codec.method: codec for codec in codecs} | dict(stream_codecs)
+        self._codecs = {codec.method: codec for codec in (*codecs, *stream_codecs)}
         self._registry = registry
         self._ledger = ledger
         self._queue: ReadyQueue[Passenger] = ReadyQueue(options.queue)
@@ -215,14 +213,16 @@ class Express:
             servable = self._registry.resolve(selector)
             call.answerer = servable.answerer
             pixels = question.rows(max_rows=self._options.max_request_rows)
+            if question.timeout_s is not None:
+                call.deadline_s = soonest(call.deadline_s, call.arrived_s + question.timeout_s)
             passenger = Passenger(
                 call=call,
-                codec=codec,
+                question=question,
                 selector=selector,
                 servable=servable,
                 pixels=pixels,
                 rows=len(pixels),
-                kind=(servable, pixels.dtype),
+                kind=(servable, pixels.dtype, question.hidden),
             )
             self._mean_rows += (passenger.rows - self._mean_rows) / MEAN_OF_CALLS
             self._queue.put(passenger)
@@ -236,7 +236,9 @@ class Express:
         if not riding:
             return
         try:
-            computed = servable.compute([passenger.pixels for passenger in riding])
+            computed = servable.compute(
+                [passenger.pixels for passenger in riding], hidden=batch[0].question.hidden
+            )
         except Draining:
             for passenger in riding:
                 self._transfer(passenger)
@@ -269,7 +271,7 @@ class Express:
         """A new version took over in this instant: the call goes to what its selector means now."""
         try:
             passenger.servable = servable = self._registry.resolve(passenger.selector)
-            passenger.kind = (servable, passenger.pixels.dtype)
+            passenger.kind = (servable, *passenger.kind[1:])
             passenger.call.answerer = servable.answerer
             self._queue.put(passenger)
         except Exception as error:  # noqa: BLE001 -- whatever it is, the caller is told
@@ -279,9 +281,7 @@ class Express:
         """Whether a call was answered; one that was not is refused."""
         servable = passenger.servable
         try:
-            message = passenger.codec.encode(
-                outputs, model_name=servable.name, model_version=servable.version
-            )
+            message = passenger.question.answer(outputs, servable.identity)
         except Exception as error:  # noqa: BLE001 -- whatever it is, the caller is told
             self._refuse(passenger.call, error)
             return False
@@ -301,6 +301,11 @@ class Express:
             if call.in_stream
             else self._ledger.fail(call.method, call.answerer, call.arrived_s, error)
         )
+        if call.in_stream:
+            told = self._codecs[call.method].refusal(call.message, status.message)
+            if told is not None:
+                call.answer(told)
+                return
         call.refuse(status.code.value[0], status.message, status.metadata)
 
     def _converse(self, stream: LaneStream) -> None:

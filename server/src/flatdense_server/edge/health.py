@@ -13,18 +13,22 @@ CHECK_THREADS: Final = 2
 class Health:
     """The state of every name, and the service that tells it.
 
-    Thread-safe. Everything is NOT_SERVING until set_serving(), and again after drain(), for good.
+    Thread-safe. Everything is NOT_SERVING until set_serving() says otherwise, and after drain() for
+    good.
     """
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names = ("", *names)
         self._pool = ThreadPoolExecutor(CHECK_THREADS, thread_name_prefix="health")
         self._servicer = health.HealthServicer(experimental_non_blocking=True)
-        self._set(serving=False)
+        self.set_serving(serving=False)
 
-    def set_serving(self) -> None:
-        """Every name is SERVING."""
-        self._set(serving=True)
+    def set_serving(self, *, serving: bool) -> None:
+        """Every name is SERVING, or NOT_SERVING. Not heard after drain()."""
+        states = health_pb2.HealthCheckResponse
+        status = states.SERVING if serving else states.NOT_SERVING
+        for name in self._names:
+            self._servicer.set(name, status)
 
     def drain(self) -> None:
         """Every name is NOT_SERVING and stays so."""
@@ -55,9 +59,3 @@ class Health:
         server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(health.SERVICE_NAME, handlers),)
         )
-
-    def _set(self, *, serving: bool) -> None:
-        states = health_pb2.HealthCheckResponse
-        status = states.SERVING if serving else states.NOT_SERVING
-        for name in self._names:
-            self._servicer.set(name, status)

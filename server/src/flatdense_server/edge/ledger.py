@@ -76,4 +76,7 @@ class Ledger:
         self._metrics.inflight.dec(len(started_s))
         series.requests.inc(len(started_s))
         now_s = time.monotonic()
-        series.duration_s.observe(*[now_s - each_s for each_s in started_s])
+        took_s = [now_s - each_s for each_s in started_s]
+        series.duration_s.observe(*took_s)
+        if code != "OK":
+            self._metrics.failure_s.labels(*answerer).inc(sum(took_s))

@@ -3,32 +3,57 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
 import grpc
-from flatdense_proto.v1 import classifier_pb2 as pb
 from grpc_health.v1 import health
-from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc_reflection.v1alpha import reflection
 
 from flatdense_server.batching.queue import QueueLimits
 from flatdense_server.edge.classifier import ClassifierService
 from flatdense_server.edge.express import Express, ExpressOptions
 from flatdense_server.edge.health import Health
+from flatdense_server.edge.inference import Inference
 from flatdense_server.edge.lane import Lane, LaneUnavailable
 from flatdense_server.edge.ledger import Ledger
+from flatdense_server.edge.open_inference import ModelControl, OpenInferenceService
+from flatdense_server.edge.reflection import register_reflection
+from flatdense_server.edge.service import make_handlers
 from flatdense_server.edge.stream import Streams
+from flatdense_server.edge.tf_serving import ModelService, PredictionService
 from flatdense_server.listen import check_port
 from flatdense_server.models.registry import Registry
 from flatdense_server.observe.metrics import Metrics
-from flatdense_server.protocols import native
+from flatdense_server.observe.statistics import Figures
 from flatdense_server.protocols.codec import Codec
 from flatdense_server.protocols.native import NativeCodec
+from flatdense_server.protocols.open_inference.infer import InferCodec
+from flatdense_server.protocols.tf_serving.classify import ClassifyCodec
+from flatdense_server.protocols.tf_serving.predict import PredictCodec
 from flatdense_server.tensors import PIXELS
 
 log = logging.getLogger(__name__)
+
+CODECS: Final[tuple[Codec, ...]] = (
+    NativeCodec("Classify"),
+    InferCodec("ModelInfer"),
+    PredictCodec(),
+    ClassifyCodec(),
+)
+"""Of every unary method that classifies."""
+
+STREAM_CODECS: Final[tuple[Codec, ...]] = (
+    NativeCodec("ClassifyStream"),
+    InferCodec("ModelStreamInfer"),
+)
+"""Of every method whose streams do."""
+
+SHORT_NAMES: Final = ("PredictionService", "ModelService")
+"""TensorFlow Serving's services, as it calls them when it is asked for their health."""
 
 LaneChoice: TypeAlias = Literal["auto", "express", "standard"]
 
@@ -94,8 +119,20 @@ class GrpcServer:
     The port is bound by the constructor, which raises PortUnavailable where it cannot be.
     """
 
-    def __init__(self, options: EdgeOptions, *, registry: Registry, metrics: Metrics) -> None:
-        ledger, codec = Ledger(metrics), NativeCodec()
+    def __init__(
+        self,
+        options: EdgeOptions,
+        *,
+        registry: Registry,
+        metrics: Metrics,
+        figures: Callable[[], Figures] = dict,
+        control: ModelControl | None = None,
+    ) -> None:
+        """`figures()` are those of the whole service, as far as they are known.
+
+        `control` is for callers who may use it.
+        """
+        ledger = Ledger(metrics)
         self._streams = Streams(max_streams=options.max_streams)
         self._handlers = HandlerPool(options.max_inflight)
         # The one more tells a stream too many that there is no place for it.
@@ -107,8 +144,6 @@ class GrpcServer:
         )
         self._express = make_express(
             self._server,
-            (codec,),
-            {f"{native.SERVICE}/ClassifyStream": codec},
             options,
             registry,
             ledger,
@@ -116,18 +151,33 @@ class GrpcServer:
         self.lane: Final = "express" if self._express else "standard"
         """Which way the calls go that classify."""
         metrics.lane.labels(self.lane).set(1)
-        self.health = Health((native.SERVICE, registry.model_name))
-        self.health.register(self._server)
-        service = ClassifierService(
-            registry,
-            codec,
-            streams=self._streams,
-            ledger=ledger,
-            max_request_rows=options.max_request_rows,
+        services = (
+            ClassifierService(registry),
+            OpenInferenceService(
+                registry,
+                methods=[codec.method for codec in (*CODECS, *STREAM_CODECS)],
+                figures=figures,
+                control=control,
+            ),
+            PredictionService(registry),
+            ModelService(registry),
         )
-        self._register_classifier(service)
+        names = [service.name for service in services]
+        self.health = Health((*names, *SHORT_NAMES, registry.model_name))
+        self.health.register(self._server)
+        for service in services:
+            self._register(service.name, make_handlers(service.name, service.rpcs(), ledger))
+        self._register_inference(
+            Inference(
+                registry,
+                streams=self._streams,
+                ledger=ledger,
+                max_request_rows=options.max_request_rows,
+            )
+        )
         if options.reflection:
-            self._register_reflection()
+            names += [health.SERVICE_NAME, reflection.SERVICE_NAME]
+            register_reflection(self._server, names, WATCHERS)
         self.port = bind(self._server, options)
 
     def start(self) -> None:
@@ -169,43 +219,23 @@ class GrpcServer:
     def _count_calls(self) -> int:
         return self._handlers.accepted + (self._express.taken if self._express else 0)
 
-    def _register_classifier(self, service: ClassifierService) -> None:
-        def classify_stream(requests: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
-            return service.classify_stream(requests, context)
+    def _register_inference(self, inference: Inference) -> None:
+        for codec in CODECS:
+            service, _, rpc = codec.method.partition("/")
+            answer = partial(inference.answer, codec)
+            self._register(service, {rpc: grpc.unary_unary_rpc_method_handler(answer)})
+        for codec in STREAM_CODECS:
+            service, _, rpc = codec.method.partition("/")
+            converse = partial(inference.converse, codec)
+            # Streams have threads of their own: open ones cannot starve unary calls.
+            converse.experimental_thread_pool = self._stream_handlers  # type: ignore[attr-defined]
+            self._register(service, {rpc: grpc.stream_stream_rpc_method_handler(converse)})
 
-        # Streams have threads of their own: open ones cannot starve unary calls.
-        classify_stream.experimental_thread_pool = self._stream_handlers  # type: ignore[attr-defined]
-        handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
-            "Classify": grpc.unary_unary_rpc_method_handler(service.classify),
-            "ClassifyStream": grpc.stream_stream_rpc_method_handler(classify_stream),
-            "GetModel": grpc.unary_unary_rpc_method_handler(
-                service.get_model,
-                response_serializer=pb.GetModelResponse.SerializeToString,
-            ),
-        }
-        self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(native.SERVICE, handlers),)
-        )
-
-    def _register_reflection(self) -> None:
-        names = (native.SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        servicer = reflection.ReflectionServicer(names)
-
-        def info(requests: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401
-            return servicer.ServerReflectionInfo(requests, context)
-
-        # Tools leave this stream open and idle: that must hold up neither calls nor the stop.
-        pool = ThreadPoolExecutor(WATCHERS, thread_name_prefix="reflection")
-        info.experimental_thread_pool = pool  # type: ignore[attr-defined]
-        handler: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
-            info,
-            reflection_pb2.ServerReflectionRequest.FromString,
-            reflection_pb2.ServerReflectionResponse.SerializeToString,
-        )
-        handlers = {"ServerReflectionInfo": handler}
-        self._server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(reflection.SERVICE_NAME, handlers),)
-        )
+    def _register(
+        self, service: str, handlers: "Mapping[str, grpc.RpcMethodHandler[Any, Any]]"
+    ) -> None:
+        handler = grpc.method_handlers_generic_handler(service, dict(handlers))
+        self._server.add_generic_rpc_handlers((handler,))
 
 
 class HandlerPool(ThreadPoolExecutor):
@@ -239,21 +269,19 @@ class HandlerPool(ThreadPoolExecutor):
 
 
 def make_express(
-    server: grpc.Server,
-    codecs: Sequence[Codec],
-    stream_codecs: Mapping[str, Codec],
-    options: EdgeOptions,
-    registry: Registry,
-    ledger: Ledger,
+    server: grpc.Server, options: EdgeOptions, registry: Registry, ledger: Ledger
 ) -> Express | None:
-    """The express lane of a server, for the methods of these codecs; None where there is none.
+    """The express lane of a server, for all methods that classify; None where there is none.
 
     Raises LaneUnavailable where it is insisted on and this grpcio cannot have it.
     """
     if options.lane == "standard":
         return None
     try:
-        lane = Lane(server, [codec.method for codec in codecs], stream_codecs)
+        methods, stream_methods = (
+            [codec.method for codec in codecs] for codecs in (CODECS, STREAM_CODECS)
+        )
+        lane = Lane(server, methods, stream_methods)
     except LaneUnavailable as error:
         if options.lane == "express":
             raise
@@ -261,8 +289,8 @@ def make_express(
         return None
     return Express(
         lane,
-        codecs,
-        stream_codecs,
+        CODECS,
+        STREAM_CODECS,
         registry=registry,
         ledger=ledger,
         options=ExpressOptions(

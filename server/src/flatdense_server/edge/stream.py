@@ -3,27 +3,34 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from queue import SimpleQueue
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import grpc
 
 from flatdense_server.errors import Draining, QueueFull
-from flatdense_server.models.servable import Servable
-from flatdense_server.tensors import Outputs
+
+
+class Submission(Protocol):
+    """What a request became."""
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more."""
+        ...
+
 
 Request = TypeVar("Request")
-Submitted = tuple[Servable, Future[Outputs]]
+Submitted = TypeVar("Submitted", bound=Submission)
 
 WINDOW: Final = 8
 """Requests of one stream that may wait for their answers. Beyond it nothing more is read, and
 HTTP/2's flow control holds the caller back."""
 
 
-class RequestStream(Generic[Request]):
-    """Reads requests on a thread of its own and submits each; iterating gives them in order.
+class RequestStream(Generic[Request, Submitted]):
+    """Reads requests on a thread of its own and submits each; iterating gives both in order.
 
     The iteration ends when the caller half-closes, and raises what ended the stream otherwise:
     the error of the first request that was refused, Draining after drain(), CancelledError when
@@ -39,8 +46,9 @@ class RequestStream(Generic[Request]):
         self._requests = requests
         self._submit = submit
         self._slots = threading.Semaphore(WINDOW)
-        self._submitted: SimpleQueue[Submitted | BaseException | None] = SimpleQueue()
-        self._unanswered: deque[Future[Outputs]] = deque()
+        self._submitted: SimpleQueue[tuple[Request, Submitted] | BaseException | None]
+        self._submitted = SimpleQueue()
+        self._unanswered: deque[Submitted] = deque()
         self._ended = threading.Event()
         self._gone = threading.Event()
         if context.add_callback(self._end):
@@ -48,7 +56,7 @@ class RequestStream(Generic[Request]):
         else:
             self._end()
 
-    def __iter__(self) -> Iterator[Submitted]:
+    def __iter__(self) -> Iterator[tuple[Request, Submitted]]:
         while (item := self._submitted.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
@@ -64,8 +72,8 @@ class RequestStream(Generic[Request]):
         """The RPC is over: no answer can be sent any more, so what waits leaves the queue."""
         self._gone.set()
         self._stop(CancelledError())
-        for answer in list(self._unanswered):
-            answer.cancel()
+        for submitted in list(self._unanswered):
+            submitted.cancel()
 
     def _stop(self, error: BaseException) -> None:
         self._ended.set()
@@ -75,11 +83,12 @@ class RequestStream(Generic[Request]):
     def _read(self) -> None:
         try:
             while self._slots.acquire() and not self._ended.is_set():
-                servable, answer = self._submit(next(self._requests))
-                self._unanswered.append(answer)
+                request = next(self._requests)
+                submitted = self._submit(request)
+                self._unanswered.append(submitted)
                 if self._gone.is_set():
-                    answer.cancel()
-                self._submitted.put((servable, answer))
+                    submitted.cancel()
+                self._submitted.put((request, submitted))
         except StopIteration:
             self._submitted.put(None)
         except Exception as error:  # noqa: BLE001 -- the handler's thread ends the RPC with it
@@ -95,7 +104,7 @@ class Streams:
         self._max_streams = max_streams
         self._free = threading.BoundedSemaphore(max_streams)
         self._lock = threading.Lock()
-        self._open: set[RequestStream[Any]] = set()
+        self._open: set[RequestStream[Any, Any]] = set()
         self._draining = False
 
     @contextmanager
@@ -109,7 +118,7 @@ class Streams:
             self._free.release()
 
     @contextmanager
-    def attached(self, stream: RequestStream[Any]) -> Iterator[None]:
+    def attached(self, stream: RequestStream[Any, Any]) -> Iterator[None]:
         """Lets drain() reach the stream."""
         with self._lock:
             self._open.add(stream)

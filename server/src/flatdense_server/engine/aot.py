@@ -81,16 +81,22 @@ class AotEngine:
                     networks.append(network)
                     network.run()  # touches every page before a caller waits for it
                     rest()
-        self.spec = EngineSpec(name="aot", device="cpu", ladder=ladder, class_count=shape.classes)
+        self.spec = EngineSpec(
+            name="aot",
+            device="cpu",
+            ladder=ladder,
+            class_count=shape.classes,
+            hidden_count=shape.hidden,
+        )
 
-    def run(self, parts: Sequence[Rows]) -> Outputs:
+    def run(self, parts: Sequence[Rows], *, hidden: bool = False) -> Outputs:
         """See Engine.run."""
         dtype = parts[0].dtype
         pieces: list[Outputs] = []
         for buffer, rows in self._staging[dtype].fill(parts):
             networks = self._networks[dtype, len(buffer)]
             self._compute(networks)
-            pieces += copy_outputs(networks, rows)
+            pieces += copy_outputs(networks, rows, hidden=hidden)
         return Outputs.join(pieces)
 
     def close(self) -> None:
@@ -115,11 +121,15 @@ class AotEngine:
             run.result()
 
 
-def copy_outputs(networks: list[Network], rows: int) -> Iterator[Outputs]:
+def copy_outputs(networks: list[Network], rows: int, *, hidden: bool) -> Iterator[Outputs]:
     """The first `rows` rows of them all: the next run writes to the same memory."""
     for network in networks:
         if rows > 0:
-            yield Outputs(network.probabilities[:rows].copy(), network.classes[:rows].copy())
+            yield Outputs(
+                network.probabilities[:rows].copy(),
+                network.classes[:rows].copy(),
+                network.hidden[:rows].copy() if hidden else None,
+            )
         rows -= len(network.classes)
 
 

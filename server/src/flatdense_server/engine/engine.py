@@ -22,6 +22,8 @@ class EngineSpec:
     """cpu or gpu."""
     ladder: Ladder
     class_count: int
+    hidden_count: int
+    """Activations of a row that it can give; 0 where it cannot."""
 
 
 class Engine(Protocol):
@@ -36,10 +38,12 @@ class Engine(Protocol):
         """How it runs. Never changes."""
         ...
 
-    def run(self, parts: Sequence[Rows]) -> Outputs:
+    def run(self, parts: Sequence[Rows], *, hidden: bool = False) -> Outputs:
         """Runs the rows of all parts, in order, which share one dtype; any number of rows.
 
-        The rows are copied once, into the ladder's buffer. The outputs are the caller's own.
+        The rows are copied once, into the ladder's buffer. The outputs are the caller's own, and
+        have the hidden activations where they are asked for, the rows are float32, and the spec
+        says that there are some.
         """
         ...
 

@@ -19,7 +19,7 @@ from flatdense_server.engine.saved_model import (
 )
 from flatdense_server.engine.staging import Staging
 from flatdense_server.engine.survey import Survey
-from flatdense_server.tensors import PIXELS, Outputs, Rows
+from flatdense_server.tensors import FLOAT32, PIXELS, Outputs, Rows
 
 Phase: TypeAlias = Literal["warmup", "serving"]
 
@@ -74,18 +74,24 @@ class JitEngine:
                 for dtype, network in networks.items()
                 for size in ladder.sizes
             }
-            class_count = self._warm_up()
+            outputs = self._warm_up()
         except (tf.errors.OpError, KeyError) as error:
             raise EngineError(
                 f"XLA cannot run the SavedModel in {folder}: {reason_of(error)}"
             ) from error
         self._phase = "serving"
-        self.spec = EngineSpec(name="jit", device=device, ladder=ladder, class_count=class_count)
+        self.spec = EngineSpec(
+            name="jit",
+            device=device,
+            ladder=ladder,
+            class_count=outputs.probabilities.shape[1],
+            hidden_count=0 if outputs.hidden is None else outputs.hidden.shape[1],
+        )
 
-    def run(self, parts: Sequence[Rows]) -> Outputs:
+    def run(self, parts: Sequence[Rows], *, hidden: bool = False) -> Outputs:
         """See Engine.run."""
         filled = self._staging[parts[0].dtype].fill(parts)
-        pieces = [self._execute(buffer).cut(0, rows) for buffer, rows in filled]
+        pieces = [self._execute(buffer, hidden=hidden).cut(0, rows) for buffer, rows in filled]
         return Outputs.join(pieces)
 
     def close(self) -> None:
@@ -96,22 +102,23 @@ class JitEngine:
 
     def _compile(self, network: Network, images: tf.TensorSpec) -> Network:
         @tf.function(jit_compile=True)  # type: ignore[untyped-decorator]
-        def compiled(images: Tensor) -> tuple[Tensor, Tensor]:
+        def compiled(images: Tensor) -> tuple[Tensor, ...]:
             self._on_compile(self._phase)  # Python in a traced body runs only while tracing
             return network(images)
 
         function: Network = compiled.get_concrete_function(images)
         return function
 
-    def _execute(self, buffer: Rows) -> Outputs:
+    def _execute(self, buffer: Rows, *, hidden: bool) -> Outputs:
         compiled = self._functions[buffer.dtype, len(buffer)]
-        probabilities, classes = compiled(tf.constant(buffer))
-        return Outputs(probabilities.numpy(), classes.numpy())
+        probabilities, classes, *rest = compiled(tf.constant(buffer))
+        activations = rest[0].numpy() if hidden and rest else None
+        return Outputs(probabilities.numpy(), classes.numpy(), activations)
 
-    def _warm_up(self) -> int:
-        """Runs every size once, which is when XLA compiles it; gives the number of classes."""
-        outputs = [
-            self._execute(np.zeros((size, PIXELS), dtype)) for dtype, size in self._functions
-        ]
-        class_count: int = outputs[0].probabilities.shape[1]
-        return class_count
+    def _warm_up(self) -> Outputs:
+        """Runs every size once, which is when XLA compiles it; gives the last float32 answers."""
+        for dtype, size in self._functions:
+            outputs = self._execute(np.zeros((size, PIXELS), dtype), hidden=dtype == FLOAT32)
+            if dtype == FLOAT32:
+                answers = outputs
+        return answers

@@ -15,6 +15,7 @@ from flatdense_server.engine.survey import Survey
 from flatdense_server.tensors import (
     CLASSES_NAME,
     FLOAT32,
+    HIDDEN_NAME,
     INPUT_NAME,
     PIXELS,
     PROBABILITIES_NAME,
@@ -25,6 +26,9 @@ from flatdense_server.tensors import (
 
 SIGNATURES: Final = {FLOAT32: "serving_default", UINT8: "serving_uint8"}
 """Those of our own export."""
+
+EXPLAIN: Final = "explain"
+"""Gives what `serving_default` does, and the hidden activations."""
 
 NO_REASON: Final = (" ", "\t", "Graph execution error:", "Detected at node ", "<stack traces ")
 """How those lines of TensorFlow's errors begin that tell a user nothing."""
@@ -37,8 +41,9 @@ Model: TypeAlias = Any
 Signature: TypeAlias = Any
 Tensor: TypeAlias = Any
 
-Network: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Images [N, 784] to probabilities float32 [N, C] and classes int64 [N].
+Network: TypeAlias = Callable[[Tensor], tuple[Tensor, ...]]
+"""Images [N, 784] to probabilities float32 [N, C], classes int64 [N], and, where it has those,
+hidden activations float32 [N, H].
 
 It lives as long as the model that it was taken from.
 """
@@ -101,13 +106,17 @@ def take_networks(model: Model, folder: Path) -> dict[DType, Network]:
                 f"{dtype} [N, {PIXELS}]. Export it with flatdense-train."
             )
 
-        def network(images: Tensor) -> tuple[Tensor, Tensor]:
+        def network(images: Tensor) -> tuple[Tensor, ...]:
             answer = signature(**{INPUT_NAME: images})
-            return answer[PROBABILITIES_NAME], answer[CLASSES_NAME]
+            hidden = [answer[HIDDEN_NAME]] if HIDDEN_NAME in answer else []
+            return answer[PROBABILITIES_NAME], answer[CLASSES_NAME], *hidden
 
         return network
 
-    return {dtype: network_of(name, dtype) for dtype, name in SIGNATURES.items()}
+    networks = {dtype: network_of(name, dtype) for dtype, name in SIGNATURES.items()}
+    if EXPLAIN in model.signatures:
+        networks[FLOAT32] = network_of(EXPLAIN, FLOAT32)
+    return networks
 
 
 def adapt_networks(model: Model, survey: Survey) -> dict[DType, Network]:
@@ -120,7 +129,7 @@ def adapt_networks(model: Model, survey: Survey) -> dict[DType, Network]:
         full_ink=survey.input_full_ink,
     )
 
-    def network(images: Tensor) -> tuple[Tensor, Tensor]:
+    def network(images: Tensor) -> tuple[Tensor, ...]:
         answer = signature(**{given.name: given.convert(images)})[survey.output_name]
         probabilities = tf.nn.softmax(answer) if survey.output_kind == "logits" else answer
         return probabilities, tf.argmax(probabilities, axis=1)

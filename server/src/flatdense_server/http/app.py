@@ -1,18 +1,23 @@
 """The HTTP routes."""
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from flatdense_server.http.backend import Backend, BackendUnavailable
+from flatdense_server.http.errors import HANDLERS
+from flatdense_server.http.exchange import JSON, Exchange, encode
+from flatdense_server.http.limits import Limits
+from flatdense_server.http.open_inference import OpenInference
+from flatdense_server.http.openapi import describe_api
 from flatdense_server.http.page import render_page
+from flatdense_server.http.tf_serving import TensorflowServing
 from flatdense_server.observe.exposition import Exposition
 
 
-def make_app(backend: Backend, exposition: Exposition) -> Starlette:
-    """/ the page, /healthz (live), /readyz (ready), /metrics."""
+def make_app(backend: Backend, exposition: Exposition, *, max_request_rows: int) -> Starlette:
+    """/ the page, /healthz (live), /readyz (ready), /metrics; /v2 and /v1 REST, /openapi.json."""
 
     def page(_request: Request) -> Response:
         """What is served, for people."""
@@ -35,24 +40,22 @@ def make_app(backend: Backend, exposition: Exposition) -> Starlette:
         body, content_type = exposition.expose(request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
 
+    async def openapi(_request: Request) -> Response:
+        """All of this, for programs."""
+        return Response(description, headers={**JSON})
+
+    description = encode(describe_api(backend.model_name))
+    limits = Limits(max_request_rows=max_request_rows)
+    exchange = Exchange(backend, limits)
     return Starlette(
         routes=[
             Route("/", page),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", expose),
+            Route("/openapi.json", openapi),
+            *OpenInference(exchange, limits).routes(),
+            *TensorflowServing(exchange, limits).routes(),
         ],
-        exception_handlers={HTTPException: answer_error, Exception: answer_fault},
+        exception_handlers={**HANDLERS},
     )
-
-
-async def answer_error(request: Request, error: Exception) -> Response:
-    """What starlette itself refuses: an unknown path, a wrong method."""
-    assert isinstance(error, HTTPException)  # noqa: S101 -- starlette calls it for nothing else
-    message = f"{request.method} {request.url.path}: {error.detail}"
-    return JSONResponse({"error": message}, status_code=error.status_code, headers=error.headers)
-
-
-async def answer_fault(_request: Request, _error: Exception) -> Response:
-    """A fault of the server: the log has the traceback, the caller does not."""
-    return JSONResponse({"error": "the server failed; its log has the cause."}, status_code=500)

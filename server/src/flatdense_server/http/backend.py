@@ -1,6 +1,9 @@
 """The workers, as the HTTP routes see them."""
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import count
 from types import TracebackType
 from typing import Final, Self
 
@@ -9,6 +12,10 @@ from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1 import classifier_pb2_grpc as services
 
 TIMEOUT_S: Final = 5.0
+"""Of what the server itself asks."""
+
+CALL_TIMEOUT_S: Final = 30.0
+"""Of what callers ask, where they say nothing: as long as TensorFlow Serving gives them."""
 
 OPTIONS: Final = (
     # A worker that was replaced is found again soon.
@@ -16,11 +23,26 @@ OPTIONS: Final = (
     ("grpc.initial_reconnect_backoff_ms", 50),
     # Proxies are for addresses that others have.
     ("grpc.enable_http_proxy", 0),
+    # They are our own workers; the outputs of the biggest request are more than gRPC's 4 MiB.
+    ("grpc.max_receive_message_length", -1),
 )
+
+
+GONE: Final = frozenset({grpc.StatusCode.UNAVAILABLE.name, grpc.StatusCode.CANCELLED.name})
+"""How calls of a worker end that ends, or is not ready. Another one may answer them."""
 
 
 class BackendUnavailable(Exception):
     """No worker answers now. The message says why."""
+
+
+class BackendRefused(Exception):
+    """A worker did not answer the request. The message is the worker's, for the caller."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        """The name of gRPC's status."""
 
 
 class Backend:
@@ -37,6 +59,7 @@ class Backend:
         self.addresses = addresses
         self._is_draining = is_draining
         self._channels: dict[str, grpc.Channel] = {}
+        self._turns = count()
 
     def __enter__(self) -> Self:
         return self
@@ -52,9 +75,7 @@ class Backend:
 
     def get_model(self) -> pb.GetModelResponse:
         """What is served. Raises BackendUnavailable."""
-        reason = f"the model {self.model_name!r} is still loading. Try again later."
-        if self._is_draining():
-            reason = "the server is stopping. Try another one, or try again later."
+        reason = self._explain_absence()
         for address in self.addresses():
             try:
                 stub = services.ClassifierStub(self._channel(address))
@@ -62,6 +83,51 @@ class Backend:
             except grpc.RpcError as error:
                 reason = error.details() or error.code().name
         raise BackendUnavailable(reason)
+
+    async def call(self, method: str, message: bytes, timeout_s: float = CALL_TIMEOUT_S) -> bytes:
+        """What a worker answers to `/package.Service/Method`, without blocking the event loop.
+
+        The workers take turns, and one that is gone is passed over. Raises BackendRefused where
+        one says no, BackendUnavailable where none takes the call.
+        """
+        reason = self._explain_absence()
+        for address in self._order_addresses():
+            try:
+                return await self._ask(address, method, message, timeout_s)
+            except BackendRefused as error:
+                if error.code not in GONE:
+                    raise
+                reason = str(error)
+        raise BackendUnavailable(reason)
+
+    async def _ask(self, address: str, method: str, message: bytes, timeout_s: float) -> bytes:
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+        def tell(_call: object) -> None:
+            with suppress(RuntimeError):  # the loop was closed: nobody waits
+                loop.call_soon_threadsafe(ended.set)
+
+        ask: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel(address).unary_unary(method)
+        call = ask.future(message, timeout=timeout_s)
+        call.add_done_callback(tell)
+        try:
+            await ended.wait()
+        finally:
+            call.cancel()  # for nothing where it has ended
+        if call.code() is not grpc.StatusCode.OK:
+            raise BackendRefused(call.code().name, call.details() or call.code().name)
+        answer: bytes = call.result()
+        return answer
+
+    def _order_addresses(self) -> list[str]:
+        addresses = [*self.addresses()]
+        first = next(self._turns) % max(1, len(addresses))
+        return addresses[first:] + addresses[:first]
+
+    def _explain_absence(self) -> str:
+        if self._is_draining():
+            return "the server is stopping. Try another one, or try again later."
+        return f"the model {self.model_name!r} is still loading. Try again later."
 
     def _channel(self, address: str) -> grpc.Channel:
         if address not in self._channels:

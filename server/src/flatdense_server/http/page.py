@@ -26,7 +26,8 @@ PAGE: Final = Template("""\
 <h1>$model</h1>
 <p>$state</p>
 <table>$rows</table>
-<p><a href="/metrics">metrics</a> · <a href="/healthz">live</a> · <a href="/readyz">ready</a></p>
+<p><a href="/metrics">metrics</a> · <a href="/healthz">live</a> · <a href="/readyz">ready</a>
+ · <a href="/openapi.json">REST</a></p>
 </html>
 """)
 

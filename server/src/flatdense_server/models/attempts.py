@@ -51,6 +51,10 @@ class Attempts:
             self._foreign[version] = files
         return loaded
 
+    def retry(self) -> None:
+        """Those that were refused may be tried again as they are."""
+        self._refused.clear()
+
     def is_stale(self, version: int) -> bool:
         """Whether a version without a manifest is not what was loaded any more."""
         return version in self._foreign and self._foreign[version] != self._look_at(version)

@@ -16,6 +16,7 @@ from flatdense_artifact import (
 from flatdense_server.engine.engine import EngineError
 from flatdense_server.engine.files import ModelFiles
 from flatdense_server.engine.survey import survey
+from flatdense_server.models.signatures import read_signatures
 from flatdense_server.summary import ModelFacts
 from flatdense_server.tensors import IMAGE_SHAPE
 
@@ -71,6 +72,7 @@ def describe_export(folder: Path) -> Description:
         training=manifest.training,
         metrics=manifest.metrics,
         created_at=manifest.created_at,
+        signatures=read_signatures(folder / SAVED_MODEL_NAME),
     )
     files = ModelFiles(saved_model=folder, layers=architecture.layers, weights=folder)
     return Description(facts=facts, files=files, golden=manifest.golden)

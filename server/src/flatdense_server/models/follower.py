@@ -1,7 +1,6 @@
 """Serves the versions of a folder that the policy wants, as versions come and go."""
 
 import logging
-import threading
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from flatdense_artifact import NoVersions, list_versions
 
 from flatdense_server.models.attempts import Attempts
 from flatdense_server.models.loader import LoadedVersion
+from flatdense_server.models.orders import Order, Orders
 from flatdense_server.models.policy import Policy, PolicyInvalid, read_policy
 from flatdense_server.models.registry import Registry, Routes
 from flatdense_server.models.servable import Servable
@@ -74,17 +74,52 @@ class Follower:
             )
         return routes.default
 
-    def watch(self, stop: threading.Event, interval_s: float) -> None:
-        """Looks again and again until `stop` is set."""
-        while not stop.wait(interval_s):
+    def watch(self, orders: Orders, interval_s: float) -> None:
+        """Looks again and again, and does what is ordered, until there will be no more orders."""
+        while True:
+            order = orders.wait(interval_s)
+            if orders.closed:
+                return
             try:
-                self.look()
+                if order is None:
+                    self.look()
+                reason = self._obey(order) if order else ""
             except Exception:
                 # Whatever it was, the version that serves goes on serving.
                 log.exception("looking for versions failed")
+                reason = "it failed; the server's log has the cause."
+            if order:
+                order.done(reason)
+
+    def _obey(self, order: Order) -> str:
+        return self.load() if order.action == "load" else self.unload()
+
+    def load(self) -> str:
+        """Looks now, and serves again what was unloaded. Gives why nothing is served then."""
+        self._registry.unloaded = False
+        self._attempts.retry()
+        self.look()
+        if self._registry.routes.versions:
+            return ""
+        reasons = [status.reason for status in self._registry.statuses() if status.reason]
+        return " ".join(reasons) or f"there is no version in {self._model_dir}."
+
+    def unload(self) -> str:
+        """Serves nothing, until load(). What was accepted is answered."""
+        before = self._registry.routes
+        self._registry.unloaded = True
+        self._registry.publish(Routes())
+        self._metrics.set_labels(self._registry.model_name, {})
+        for version, servable in before.versions.items():
+            servable.close()
+            self._statuses.put(version, "unloaded")
+        log.info("unloaded", extra={"model": self._registry.model_name})
+        return ""
 
     def look(self) -> None:
         """Takes over what is new, and leaves what is gone."""
+        if self._registry.unloaded:
+            return
         self._read_policy()
         try:
             versions = list_versions(self._model_dir)

@@ -15,10 +15,20 @@ from flatdense_server.batching.queue import QueueLimits, Task
 from flatdense_server.errors import Draining, InferenceFailed
 from flatdense_server.models.loader import LoadedVersion
 from flatdense_server.models.shadow import LiveBatch, Shadow
+from flatdense_server.observe.instruments import Counter
 from flatdense_server.observe.metrics import Metrics
+from flatdense_server.summary import Identity
 from flatdense_server.tensors import Outputs, Rows
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one request puts in a batch."""
+
+    rows: Rows
+    hidden: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,7 @@ class Servable:
         self.version = loaded.number
         self.answerer = (name, str(loaded.number))
         """Name and version, as metrics have them."""
+        self.identity = Identity(name, loaded.number, tuple(loaded.facts.class_names))
         self.facts = loaded.facts
         self.engine_spec = spec = loaded.engine.spec
         self._engine = loaded.engine
@@ -76,10 +87,15 @@ class Servable:
         self._batch_rows = metrics.batch_rows.labels(*labels)
         self._rows = metrics.rows.labels(*labels)
         self._padding_rows = metrics.padding_rows
+        self._answer_s = metrics.answer_s.labels(*labels)
+        self._compute_s = metrics.compute_s.labels(*labels)
+        self._last_inference_s = metrics.last_inference_s.labels(*labels)
+        self._metrics = metrics
+        self._batches: dict[int, tuple[Counter, Counter]] = {}
         self._predictions = [
             metrics.predictions.labels(*labels, class_name) for class_name in self.facts.class_names
         ]
-        self._batcher: Batcher[Rows, Outputs] = Batcher(
+        self._batcher: Batcher[Asked, Outputs] = Batcher(
             self._run,
             max_batch_rows=spec.ladder.top,
             limits=limits,
@@ -93,13 +109,17 @@ class Servable:
         """Whether nothing waits and nothing runs."""
         return self._batcher.idle and not self._running.locked()
 
-    def submit(self, rows: Rows, *, deadline_s: float | None) -> Future[Outputs]:
+    def submit(
+        self, rows: Rows, *, deadline_s: float | None, hidden: bool = False
+    ) -> Future[Outputs]:
         """Queues rows that a codec has judged; `deadline_s` is on the clock of time.monotonic().
 
         The future gives their Outputs, or raises DeadlineExpired or InferenceFailed; cancelling it
         takes the rows out of the queue. Raises QueueFull or Draining at once.
         """
-        return self._batcher.submit(rows, rows=len(rows), kind=rows.dtype, deadline_s=deadline_s)
+        return self._batcher.submit(
+            Asked(rows, hidden), rows=len(rows), kind=(rows.dtype, hidden), deadline_s=deadline_s
+        )
 
     def expected_s(self, rows: int) -> float:
         """How long a batch of so many rows takes at best; 0 where none has run yet."""
@@ -108,7 +128,7 @@ class Servable:
             self._best_s.get(ladder.fit(stop - start), 0.0) for start, stop in ladder.cut(rows)
         )
 
-    def compute(self, parts: Sequence[Rows]) -> Computed:
+    def compute(self, parts: Sequence[Rows], *, hidden: bool = False) -> Computed:
         """Runs one batch now: the rows of some requests, of one dtype.
 
         For threads that have a queue of their own; one batch runs at a time. record() is theirs to
@@ -120,7 +140,7 @@ class Servable:
                 raise Draining("the version is not served any more. Try again.")
             started_s = time.monotonic()
             try:
-                outputs = self._engine.run(parts)
+                outputs = self._engine.run(parts, hidden=hidden)
             except Exception as error:
                 log.exception(
                     "inference failed", extra={"model": self.name, "version": self.version}
@@ -134,11 +154,18 @@ class Servable:
         return Computed(parts, outputs, started_s, took_s)
 
     def record(self, batch: Computed, enqueued_s: Iterable[float]) -> None:
-        """Counts a batch, and shows it to the shadow; `enqueued_s` is when each request came."""
+        """Counts a batch that was answered, and shows it to the shadow.
+
+        `enqueued_s` is when each request came.
+        """
         self._inference_duration_s.observe(batch.took_s)
         started_s = batch.started_s
-        self._queue_duration_s.observe(*[started_s - each_s for each_s in enqueued_s])
-        self._count(batch.outputs.classes)
+        waited_s = [started_s - each_s for each_s in enqueued_s]
+        self._queue_duration_s.observe(*waited_s)
+        self._answer_s.inc(sum(waited_s) + len(waited_s) * (time.monotonic() - started_s))
+        self._compute_s.inc(len(waited_s) * batch.took_s)
+        self._last_inference_s.set(time.time())  # noqa: TID251 -- a date, not a duration
+        self._count(batch)
         if self._shadow:
             self._shadow.offer(LiveBatch(self.version, batch.parts, batch.outputs, batch.took_s))
 
@@ -154,16 +181,26 @@ class Servable:
         if self._shadow:
             self._shadow.wake()
 
-    def _run(self, batch: Sequence[Task[Rows, Outputs]]) -> list[Outputs]:
-        computed = self.compute([task.payload for task in batch])
+    def _run(self, batch: Sequence[Task[Asked, Outputs]]) -> list[Outputs]:
+        computed = self.compute(
+            [task.payload.rows for task in batch], hidden=batch[0].payload.hidden
+        )
         self.record(computed, (task.enqueued_s for task in batch))
         return computed.split()
 
-    def _count(self, classes: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
+    def _count(self, batch: Computed) -> None:
+        classes, ladder = batch.outputs.classes, self.engine_spec.ladder
         rows = len(classes)
         self._rows.inc(rows)
         self._batch_rows.observe(rows)
-        self._padding_rows.inc(self.engine_spec.ladder.padding_rows(rows))
+        self._padding_rows.inc(ladder.padding_rows(rows))
+        size = ladder.fit(min(rows, ladder.top))
+        if size not in self._batches:
+            metrics, labels = self._metrics, (*self.answerer, size)
+            self._batches[size] = metrics.batches.labels(*labels), metrics.batch_s.labels(*labels)
+        batches, batch_s = self._batches[size]
+        batches.inc()
+        batch_s.inc(batch.took_s)
         counts = np.bincount(classes, minlength=len(self._predictions))
         for index in np.flatnonzero(counts):
             self._predictions[index].inc(int(counts[index]))

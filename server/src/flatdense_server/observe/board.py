@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any, Final, TypeAlias, cast
 
-INDEX_BYTES: Final = 1 << 18
-CELLS: Final = 1 << 15
+INDEX_BYTES: Final = 1 << 19
+CELLS: Final = 1 << 16
 
 INDEXED: Final = 0
 """The cell that says how many bytes of the index are written."""

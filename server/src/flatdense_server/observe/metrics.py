@@ -16,7 +16,7 @@ ROW_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 
 RATIO_BUCKETS: Final = (0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
 
-MODEL_STATES: Final = ("loading", "ready", "failed", "shadow")
+MODEL_STATES: Final = ("loading", "ready", "failed", "shadow", "unloaded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,36 @@ class Metrics:
             "flatdense_predictions",
             "Rows by predicted class.",
             (*model, "class"),
+        )
+        self.answer_s = write.counter(
+            "flatdense_answer_seconds",
+            "From the arrival of requests to their answers, summed. Messages of streams count.",
+            model,
+        )
+        self.failure_s = write.counter(
+            "flatdense_failure_seconds",
+            "From the arrival of RPCs to the statuses that were not OK, summed.",
+            model,
+        )
+        self.compute_s = write.counter(
+            "flatdense_compute_seconds",
+            "Requests' time in the engine, summed: a batch's time for each of its requests.",
+            model,
+        )
+        self.batches = write.counter(
+            "flatdense_batches",
+            "Batches, by the compiled size that they were filled up to.",
+            (*model, "ladder_rows"),
+        )
+        self.batch_s = write.counter(
+            "flatdense_batch_seconds",
+            "Their time in the engine, summed.",
+            (*model, "ladder_rows"),
+        )
+        self.last_inference_s = write.gauge(
+            "flatdense_last_inference_timestamp_seconds",
+            "When the last batch was over, in seconds since the epoch.",
+            model,
         )
         self.inflight = write.gauge(
             "flatdense_inflight_requests", "RPCs being answered now.", merge="sum"

@@ -1,8 +1,9 @@
-"""What a protocol gives to the edge for each unary method that classifies."""
+"""What a protocol gives to the edge for each method that classifies."""
 
 from typing import Protocol
 
 from flatdense_server.selector import Selector
+from flatdense_server.summary import Identity
 from flatdense_server.tensors import Outputs, Rows
 
 
@@ -14,13 +15,31 @@ class Question(Protocol):
         """Which version is asked."""
         ...
 
+    @property
+    def hidden(self) -> bool:
+        """Whether the answer needs the hidden activations; rows() gives float32 then."""
+        ...
+
+    @property
+    def timeout_s(self) -> float | None:
+        """How long the request itself, beside its call's deadline, is worth an answer."""
+        ...
+
     def rows(self, *, max_rows: int) -> Rows:
-        """A view of the request's bytes. Raises InvalidInput where they are no usable rows."""
+        """The request's rows: a view of its bytes, where they need no conversion.
+
+        Raises RequestError where they are no usable rows, or ask for what there is not. Before
+        timeout_s and answer() are asked.
+        """
+        ...
+
+    def answer(self, outputs: Outputs, answerer: Identity) -> bytes:
+        """The message that answers it. Raises RequestError where these outputs cannot."""
         ...
 
 
 class Codec(Protocol):
-    """Bytes to rows, and outputs to bytes. Has no state: any thread may use it."""
+    """How the messages of one method are written. Has no state: any thread may use it."""
 
     @property
     def method(self) -> str:
@@ -31,6 +50,9 @@ class Codec(Protocol):
         """The request that `data` encodes. Raises InvalidInput where it encodes none."""
         ...
 
-    def encode(self, outputs: Outputs, *, model_name: str, model_version: int) -> bytes:
-        """The answer to one request."""
+    def refusal(self, data: bytes, text: str) -> bytes | None:
+        """The message that tells a stream of a refused request, and lets it go on.
+
+        None where a refused request ends the stream with its status.
+        """
         ...

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 from flatdense_artifact import Layer
@@ -12,9 +12,11 @@ from flatdense_proto.v1 import classifier_pb2 as pb
 from google.protobuf.message import DecodeError
 
 from flatdense_server.errors import InvalidInput
+from flatdense_server.protocols.messages import parse
 from flatdense_server.protocols.pixels import view_rows
+from flatdense_server.protocols.wire import WORTH_LIFTING_BYTES, encode_field, lift
 from flatdense_server.selector import Selector
-from flatdense_server.summary import ModelFacts, ModelSummary
+from flatdense_server.summary import Identity, ModelFacts, ModelSummary
 from flatdense_server.tensors import (
     CLASSES_NAME,
     FLOAT32,
@@ -32,45 +34,26 @@ DTYPES: Final = {pb.DATA_TYPE_UINT8: UINT8, pb.DATA_TYPE_FP32: FLOAT32.newbyteor
 
 ANY: Final = Selector()
 
-IMAGES_TAG: Final = b"\x0a"
-"""Field 1 of ClassifyRequest, of a stated length."""
+PROBABILITIES, CLASSES = 1, 2
+"""Fields of ClassifyResponse."""
 
-WORTH_FINDING_BYTES: Final = 1 << 12
-"""Fewer are copied faster than they are found."""
-
-LONGEST_LENGTH_BYTES: Final = 5
-
-PROBABILITIES_TAG: Final = b"\x0a"
-"""Field 1 of ClassifyResponse, of a stated length."""
-
-CLASSES_TAG: Final = b"\x12"
-"""Field 2, packed: a class is below 128, so one byte each."""
-
-LENGTHS: Final = [bytes((length,)) for length in range(1 << 7)]
-
-
-Request = TypeVar("Request", pb.ClassifyRequest, pb.GetModelRequest)
-
-
-def parse(kind: type[Request], data: bytes) -> Request:
-    """The message that `data` encodes. Raises InvalidInput where it encodes none."""
-    try:
-        return kind.FromString(data)
-    except DecodeError:
-        raise InvalidInput(
-            "request",
-            f"expected a {kind.DESCRIPTOR.full_name} message, got {len(data)} bytes that "
-            "are not valid protobuf of that type.",
-        ) from None
+IMAGES: Final = 1
+"""Field of ClassifyRequest."""
 
 
 @dataclass(slots=True)  # not frozen: those take longer to make
 class NativeQuestion:
-    """A ClassifyRequest. See Question."""
+    """A ClassifyRequest. See Question.
+
+    Answers are written by hand, byte for byte as protobuf would: that is faster.
+    """
 
     message: pb.ClassifyRequest
     """Perhaps without its pixels."""
     images: bytes | memoryview
+
+    hidden = False
+    timeout_s = None
 
     @property
     def selector(self) -> Selector:
@@ -88,64 +71,43 @@ class NativeQuestion:
             )
         return view_rows("images", self.images, dtype, max_rows=max_rows)
 
-
-class NativeCodec:
-    """Classify, and each message of ClassifyStream. See Codec.
-
-    Answers are written by hand, byte for byte as protobuf would: that is faster. Of
-    requests the pixels are found by hand, and not copied; what stands behind them is protobuf's.
-    """
-
-    method = f"{SERVICE}/Classify"
-
-    def parse(self, data: bytes) -> NativeQuestion:
-        """See Codec.parse."""
-        if len(data) >= WORTH_FINDING_BYTES and (found := find_pixels(data)):
-            start, stop = found
-            with suppress(DecodeError):
-                rest = pb.ClassifyRequest.FromString(data[stop:])
-                # Else there are other pixels, or what protobuf would write in another way.
-                if not rest.images and rest.ByteSize() == len(data) - stop:
-                    return NativeQuestion(rest, memoryview(data)[start:stop])
-        whole = parse(pb.ClassifyRequest, data)
-        return NativeQuestion(whole, whole.images)
-
-    def encode(self, outputs: Outputs, *, model_name: str, model_version: int) -> bytes:
-        """See Codec.encode."""
+    def answer(self, outputs: Outputs, answerer: Identity) -> bytes:
+        """See Question.answer."""
         probabilities = outputs.probabilities.astype("<f4", copy=False).tobytes()
+        # Packed: a class is below 128, so one byte each.
         classes = bytes(outputs.classes.tolist())
         return b"".join(
             (
-                PROBABILITIES_TAG,
-                encode_length(len(probabilities)),
-                probabilities,
-                CLASSES_TAG,
-                encode_length(len(classes)),
-                classes,
-                encode_answerer(model_name, model_version),
+                encode_field(PROBABILITIES, probabilities),
+                encode_field(CLASSES, classes),
+                encode_answerer(answerer.model, answerer.version),
             )
         )
 
 
-def find_pixels(data: bytes) -> tuple[int, int] | None:
-    """Where the pixels are in a message that begins with them, as clients write it; else None."""
-    if data[:1] != IMAGES_TAG:
-        return None
-    length = 0
-    for index in range(1, 1 + LONGEST_LENGTH_BYTES):
-        byte = data[index] if index < len(data) else 0
-        length |= (byte & 0x7F) << 7 * (index - 1)
-        if byte < 1 << 7:
-            stop = index + 1 + length
-            return (index + 1, stop) if stop <= len(data) else None
-    return None
+class NativeCodec:
+    """Classify, or each message of ClassifyStream. See Codec.
 
+    The pixels of big requests are found by hand, and not copied; all else is protobuf's.
+    """
 
-def encode_length(length: int) -> bytes:
-    """A base-128 varint, as https://protobuf.dev/programming-guides/encoding has it."""
-    if length < 1 << 7:
-        return LENGTHS[length]
-    return bytes((length & 0x7F | 0x80,)) + encode_length(length >> 7)
+    def __init__(self, rpc: str) -> None:
+        self.method: Final = f"{SERVICE}/{rpc}"
+
+    def parse(self, data: bytes) -> NativeQuestion:
+        """See Codec.parse."""
+        if len(data) >= WORTH_LIFTING_BYTES and (lifted := lift(data, last=(IMAGES,))):
+            with suppress(DecodeError):
+                message = pb.ClassifyRequest.FromString(lifted.rest)
+                # Else there are other pixels, or what protobuf would write in another way.
+                if not message.images and message.ByteSize() == len(lifted.rest):
+                    return NativeQuestion(message, lifted.contents)
+        whole = parse(pb.ClassifyRequest, data)
+        return NativeQuestion(whole, whole.images)
+
+    def refusal(self, data: bytes, text: str) -> None:  # noqa: ARG002 -- see Codec
+        """See Codec.refusal."""
+        return
 
 
 @lru_cache(maxsize=64)

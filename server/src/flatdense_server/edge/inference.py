@@ -1,0 +1,125 @@
+"""The methods that classify, on grpcio's public API: the standard lane."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import grpc
+
+from flatdense_server.edge.call import Call
+from flatdense_server.edge.ledger import Ledger
+from flatdense_server.edge.stream import RequestStream, Streams
+from flatdense_server.errors import Draining
+from flatdense_server.models.registry import Registry
+from flatdense_server.models.servable import Servable
+from flatdense_server.protocols.codec import Codec, Question
+from flatdense_server.tensors import Outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A request on its way through the queue."""
+
+    question: Question
+    servable: Servable
+    outputs: Future[Outputs]
+
+    def answer(self) -> bytes:
+        """Waits for the outputs and writes them."""
+        return self.question.answer(self.outputs.result(), self.servable.identity)
+
+    def cancel(self) -> None:
+        """Takes it out of the queue."""
+        self.outputs.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A request of a stream that was refused, and what the stream is told."""
+
+    message: bytes
+
+    def answer(self) -> bytes:
+        """What it is told."""
+        return self.message
+
+    def cancel(self) -> None:
+        """It waits for nothing."""
+
+
+class Inference:
+    """Decodes, queues, waits, encodes: each call on a thread of grpc's pool.
+
+    Requests come as the bytes that were sent, so that what is no message is refused like any other
+    bad input.
+    """
+
+    def __init__(
+        self, registry: Registry, *, streams: Streams, ledger: Ledger, max_request_rows: int
+    ) -> None:
+        self._registry = registry
+        self._streams = streams
+        self._ledger = ledger
+        self._max_request_rows = max_request_rows
+
+    def answer(self, codec: Codec, request: bytes, context: grpc.ServicerContext) -> bytes:
+        """A unary method: one request, one answer."""
+        with Call(context, codec.method, self._ledger) as call:
+            pending = self._submit(codec, request, call)
+            withdraw_on_end(context, pending.outputs)
+            return pending.answer()
+
+    def converse(
+        self, codec: Codec, requests: Iterator[bytes], context: grpc.ServicerContext
+    ) -> Iterator[bytes]:
+        """A method of streams: one answer for each request, in order."""
+        with Call(context, codec.method, self._ledger) as call, self._streams.admit():
+
+            def submit(request: bytes) -> Pending | Told:
+                try:
+                    return self._submit(codec, request, call)
+                except Exception as error:  # noqa: BLE001 -- whatever it is, the caller is told
+                    return self._tell(codec, request, error)
+
+            stream = RequestStream(requests, context, submit)
+            with self._streams.attached(stream):
+                for request, pending in stream:
+                    try:
+                        answer = pending.answer()
+                    except Exception as error:  # noqa: BLE001 -- whatever it is, it is told
+                        answer = self._tell(codec, request, error).message
+                    yield answer
+
+    def _submit(self, codec: Codec, data: bytes, call: Call) -> Pending:
+        question = codec.parse(data)
+        selector = question.selector
+        servable = self._registry.resolve(selector)
+        call.answered_by(servable.answerer)
+        rows = question.rows(max_rows=self._max_request_rows)
+        deadline_s = call.deadline_within(question.timeout_s)
+        try:
+            outputs = servable.submit(rows, deadline_s=deadline_s, hidden=question.hidden)
+        except Draining:
+            # A new version took over in this instant, and the registry knows it. Where it is the
+            # server that stops, the registry says so.
+            servable = self._registry.resolve(selector)
+            call.answered_by(servable.answerer)
+            outputs = servable.submit(rows, deadline_s=deadline_s, hidden=question.hidden)
+        return Pending(question, servable, outputs)
+
+    def _tell(self, codec: Codec, request: bytes, error: Exception) -> Told:
+        """What a stream is told of a refused request. Raises the error where that ends it."""
+        if codec.refusal(request, str(error)) is None:
+            raise error
+        text = self._ledger.judge(codec.method, error).message
+        return Told(codec.refusal(request, text) or b"")
+
+
+def withdraw_on_end(context: grpc.ServicerContext, answer: Future[Outputs]) -> None:
+    """A caller that goes away takes its rows out of the queue."""
+
+    def withdraw() -> None:
+        answer.cancel()
+
+    if not context.add_callback(withdraw):
+        withdraw()

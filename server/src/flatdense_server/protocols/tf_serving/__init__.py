@@ -1,0 +1,1 @@
+"""TensorFlow Serving's protocol: tensorflow.serving.PredictionService and ModelService."""
