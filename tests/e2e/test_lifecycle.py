@@ -93,6 +93,24 @@ def test_the_life_of_a_server(exported_model: Path) -> None:
     assert events[2:] == ["ready", "draining", "stopped"]
 
 
+@pytest.mark.usefixtures("compiled")
+def test_rest_is_answered_until_the_drains_delay_is_over(exported_model: Path) -> None:
+    """Probes hear at once that the server stops; calls are taken until they had time to."""
+    options = ("--model-dir", str(exported_model), *SMALL_LADDER, *ONE_WORKER)
+    body = json.dumps({"instances": [[0] * 784]}).encode()
+    with ServerProcess(*options, "--drain-delay-s", "4") as server:
+        server.ready()
+        predict = urllib.request.Request(
+            f"{server.page}v1/models/mnist:predict", body, {"content-type": "application/json"}
+        )
+        server.send(signal.SIGTERM)
+        server.wait_for("draining")
+        assert http_status(server.page + "readyz") == 503
+        with urllib.request.urlopen(predict, timeout=30) as answer:
+            assert len(json.load(answer)["predictions"]) == 1
+        assert server.wait() == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_no_accepted_call_is_lost_when_the_server_stops(
     exported_model: Path, number: signal.Signals

@@ -183,8 +183,11 @@ class Supervisor:
         )
 
     def _find_backends(self) -> list[str]:
-        """Where the workers are that answer calls now; none before all of them do."""
-        if not self._served or self._draining:
+        """Where the workers are that answer calls now; none before all of them do.
+
+        While the service drains they refuse calls by themselves, when their time has come.
+        """
+        if not self._served:
             return []
         return [self._backend(number) for number in sorted(self._ready)]
 

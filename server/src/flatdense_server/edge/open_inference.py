@@ -7,7 +7,7 @@ from flatdense_proto.twin import inference_pb2 as pb
 
 from flatdense_server.edge.call import Call
 from flatdense_server.edge.service import Rpc
-from flatdense_server.errors import NotAllowed, RequestError
+from flatdense_server.errors import InvalidInput, NotAllowed, RequestError
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
 from flatdense_server.observe.statistics import Figures, read_statistics
@@ -132,6 +132,8 @@ class OpenInferenceService:
         asked = parse(pb.RepositoryModelLoadRequest, request)
         control = self._allowed()
         self._registry.check_model(asked.model_name)
+        for name in asked.parameters:
+            raise InvalidInput(f"parameters[{name}]", "not offered: the model's folder has it all.")
         control.load()
         return pb.RepositoryModelLoadResponse()
 

@@ -54,7 +54,7 @@ class Backend:
         addresses: Callable[[], Sequence[str]],
         is_draining: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`addresses()` gives those of the workers that answer now."""
+        """`addresses()` gives those of the workers that answer now, or refuse with a reason."""
         self.model_name = model_name
         self.addresses = addresses
         self._is_draining = is_draining
@@ -74,9 +74,13 @@ class Backend:
             channel.close()
 
     def get_model(self) -> pb.GetModelResponse:
-        """What is served. Raises BackendUnavailable."""
+        """What is served. Raises BackendUnavailable.
+
+        It does from the moment that draining begins: who asks whether to send calls must hear of it
+        before they are refused.
+        """
         reason = self._explain_absence()
-        for address in self.addresses():
+        for address in () if self._is_draining() else self.addresses():
             try:
                 stub = services.ClassifierStub(self._channel(address))
                 return stub.GetModel(pb.GetModelRequest(), timeout=TIMEOUT_S)
