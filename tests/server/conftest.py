@@ -329,15 +329,22 @@ def make_servable(
     metrics: ServerMetrics,
     submissions: Submissions,
     gate: threading.Event,
+    weights: Weights,
 ) -> Iterator[Callable[..., Servable]]:
     """Gives servables, by version and limits. All are closed in the end."""
     made: list[Servable] = []
 
     def make(
-        version: int = 1, limits: QueueLimits = ROOMY, shadow: Shadow | None = None
+        version: int = 1,
+        limits: QueueLimits = ROOMY,
+        shadow: Shadow | None = None,
+        *,
+        known: bool = True,
     ) -> Servable:
-        """With an engine of its own."""
-        loaded = LoadedVersion(number=version, facts=facts, engine=make_engine())
+        """With an engine of its own, and layers that are known or not."""
+        loaded = LoadedVersion(
+            number=version, facts=facts, engine=make_engine(), weights=weights if known else None
+        )
         servable = NotedServable("mnist", loaded, limits=limits, metrics=metrics, shadow=shadow)
         servable.submissions = submissions
         made.append(servable)

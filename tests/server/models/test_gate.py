@@ -16,15 +16,14 @@ from flatdense_artifact import (
 )
 from flatdense_server.engine.engine import Engine, EngineError
 from flatdense_server.engine.files import ModelFiles
-from flatdense_server.models.gate import OpenEngine, check_golden
+from flatdense_server.models.gate import OpenedVersion, OpenEngine, check_golden
 from flatdense_server.models.gate import open_version as open_in
-from flatdense_server.summary import ModelFacts
 from flatdense_server.tensors import Rows
 
 WriteVersion = Callable[..., Path]
 
 
-def open_version(folder: Path, open_engine: OpenEngine) -> tuple[ModelFacts, Engine]:
+def open_version(folder: Path, open_engine: OpenEngine) -> OpenedVersion:
     """With a cache that holds nothing."""
     return open_in(folder, folder.parent / "cache", open_engine)
 
@@ -32,11 +31,14 @@ def open_version(folder: Path, open_engine: OpenEngine) -> tuple[ModelFacts, Eng
 def test_a_sound_version_passes(
     write_version: WriteVersion, open_engine: OpenEngine, batches: list[Rows]
 ) -> None:
-    """The golden inputs run as uint8 and as float32, and the facts and the engine come out."""
-    facts, engine = open_version(write_version(1), open_engine)
+    """The golden inputs run as both types, and its facts, engine and weights come out."""
+    opened = open_version(write_version(1), open_engine)
+    facts, engine = opened.facts, opened.engine
     assert facts.training
     assert facts.training.dataset == "seeded noise"
     assert engine.spec.class_count == 10
+    assert opened.weights
+    assert opened.weights.output.kernel.shape == (16, 10)
     assert [batch.dtype for batch in batches] == [np.uint8, np.float32]
 
 

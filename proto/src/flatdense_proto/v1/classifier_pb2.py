@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#flatdense_proto/v1/classifier.proto\x12\x0c\x66latdense.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"K\n\rModelSelector\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\x07version\x18\x02 \x01(\x03H\x00\x12\x0f\n\x05label\x18\x03 \x01(\tH\x00\x42\x08\n\x06\x63hoice\"x\n\x0f\x43lassifyRequest\x12\x0e\n\x06images\x18\x01 \x01(\x0c\x12)\n\tdata_type\x18\x02 \x01(\x0e\x32\x16.flatdense.v1.DataType\x12*\n\x05model\x18\x03 \x01(\x0b\x32\x1b.flatdense.v1.ModelSelector\"e\n\x10\x43lassifyResponse\x12\x15\n\rprobabilities\x18\x01 \x01(\x0c\x12\x0f\n\x07\x63lasses\x18\x02 \x03(\x03\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\x03\"=\n\x0fGetModelRequest\x12*\n\x05model\x18\x01 \x01(\x0b\x32\x1b.flatdense.v1.ModelSelector\"\xfc\x02\n\x10GetModelResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x1a\n\x12\x61vailable_versions\x18\x03 \x03(\x03\x12#\n\x06layers\x18\x04 \x03(\x0b\x32\x13.flatdense.v1.Layer\x12\x12\n\nparameters\x18\x05 \x01(\x03\x12\x13\n\x0b\x63lass_names\x18\x06 \x03(\t\x12$\n\x06inputs\x18\x07 \x03(\x0b\x32\x14.flatdense.v1.Tensor\x12%\n\x07outputs\x18\x08 \x03(\x0b\x32\x14.flatdense.v1.Tensor\x12(\n\x08training\x18\t \x01(\x0b\x32\x16.flatdense.v1.Training\x12&\n\x07serving\x18\n \x01(\x0b\x32\x15.flatdense.v1.Serving\x12-\n\x08versions\x18\x0b \x03(\x0b\x32\x1b.flatdense.v1.VersionStatus\x12\x11\n\tunchecked\x18\x0c \x03(\t\"O\n\rVersionStatus\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0e\n\x06labels\x18\x04 \x03(\t\"a\n\x05Layer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x12\n\nactivation\x18\x03 \x01(\t\x12\x14\n\x0coutput_shape\x18\x04 \x03(\x03\x12\x12\n\nparameters\x18\x05 \x01(\x03\"8\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tdata_type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\"\x8f\x02\n\x08Training\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12.\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04seed\x18\x03 \x01(\x03\x12\x0e\n\x06\x65pochs\x18\x04 \x01(\x03\x12\x12\n\ntrain_rows\x18\x05 \x01(\x03\x12\x17\n\x0fvalidation_rows\x18\x06 \x01(\x03\x12\x11\n\ttest_rows\x18\x07 \x01(\x03\x12\x34\n\x07metrics\x18\x08 \x03(\x0b\x32#.flatdense.v1.Training.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"X\n\x07Serving\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\x13\n\x0bladder_rows\x18\x03 \x03(\x03\x12\x18\n\x10max_request_rows\x18\x04 \x01(\x03*N\n\x08\x44\x61taType\x12\x19\n\x15\x44\x41TA_TYPE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44\x41TA_TYPE_UINT8\x10\x01\x12\x12\n\x0e\x44\x41TA_TYPE_FP32\x10\x02\x32\xf7\x01\n\nClassifier\x12I\n\x08\x43lassify\x12\x1d.flatdense.v1.ClassifyRequest\x1a\x1e.flatdense.v1.ClassifyResponse\x12S\n\x0e\x43lassifyStream\x12\x1d.flatdense.v1.ClassifyRequest\x1a\x1e.flatdense.v1.ClassifyResponse(\x01\x30\x01\x12I\n\x08GetModel\x12\x1d.flatdense.v1.GetModelRequest\x1a\x1e.flatdense.v1.GetModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#flatdense_proto/v1/classifier.proto\x12\x0c\x66latdense.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"K\n\rModelSelector\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\x07version\x18\x02 \x01(\x03H\x00\x12\x0f\n\x05label\x18\x03 \x01(\tH\x00\x42\x08\n\x06\x63hoice\"x\n\x0f\x43lassifyRequest\x12\x0e\n\x06images\x18\x01 \x01(\x0c\x12)\n\tdata_type\x18\x02 \x01(\x0e\x32\x16.flatdense.v1.DataType\x12*\n\x05model\x18\x03 \x01(\x0b\x32\x1b.flatdense.v1.ModelSelector\"e\n\x10\x43lassifyResponse\x12\x15\n\rprobabilities\x18\x01 \x01(\x0c\x12\x0f\n\x07\x63lasses\x18\x02 \x03(\x03\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\x03\"\xa1\x01\n\x0e\x45xplainRequest\x12\x0e\n\x06images\x18\x01 \x01(\x0c\x12)\n\tdata_type\x18\x02 \x01(\x0e\x32\x16.flatdense.v1.DataType\x12*\n\x05model\x18\x03 \x01(\x0b\x32\x1b.flatdense.v1.ModelSelector\x12\x18\n\x0b\x63lass_index\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x0e\n\x0c_class_index\"\xd2\x01\n\x0f\x45xplainResponse\x12\x15\n\rprobabilities\x18\x01 \x01(\x0c\x12\x0f\n\x07\x63lasses\x18\x02 \x03(\x03\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\x03\x12\x0e\n\x06logits\x18\x05 \x01(\x0c\x12\x0e\n\x06hidden\x18\x06 \x01(\x0c\x12\x19\n\x11\x65xplained_classes\x18\x07 \x03(\x03\x12\x15\n\rcontributions\x18\x08 \x01(\x0c\x12\x1a\n\x12\x62ias_contributions\x18\t \x01(\x0c\"=\n\x0fGetModelRequest\x12*\n\x05model\x18\x01 \x01(\x0b\x32\x1b.flatdense.v1.ModelSelector\"\xfc\x02\n\x10GetModelResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x1a\n\x12\x61vailable_versions\x18\x03 \x03(\x03\x12#\n\x06layers\x18\x04 \x03(\x0b\x32\x13.flatdense.v1.Layer\x12\x12\n\nparameters\x18\x05 \x01(\x03\x12\x13\n\x0b\x63lass_names\x18\x06 \x03(\t\x12$\n\x06inputs\x18\x07 \x03(\x0b\x32\x14.flatdense.v1.Tensor\x12%\n\x07outputs\x18\x08 \x03(\x0b\x32\x14.flatdense.v1.Tensor\x12(\n\x08training\x18\t \x01(\x0b\x32\x16.flatdense.v1.Training\x12&\n\x07serving\x18\n \x01(\x0b\x32\x15.flatdense.v1.Serving\x12-\n\x08versions\x18\x0b \x03(\x0b\x32\x1b.flatdense.v1.VersionStatus\x12\x11\n\tunchecked\x18\x0c \x03(\t\"O\n\rVersionStatus\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0e\n\x06labels\x18\x04 \x03(\t\"a\n\x05Layer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x12\n\nactivation\x18\x03 \x01(\t\x12\x14\n\x0coutput_shape\x18\x04 \x03(\x03\x12\x12\n\nparameters\x18\x05 \x01(\x03\"8\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tdata_type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\"\x8f\x02\n\x08Training\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12.\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04seed\x18\x03 \x01(\x03\x12\x0e\n\x06\x65pochs\x18\x04 \x01(\x03\x12\x12\n\ntrain_rows\x18\x05 \x01(\x03\x12\x17\n\x0fvalidation_rows\x18\x06 \x01(\x03\x12\x11\n\ttest_rows\x18\x07 \x01(\x03\x12\x34\n\x07metrics\x18\x08 \x03(\x0b\x32#.flatdense.v1.Training.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"X\n\x07Serving\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\x13\n\x0bladder_rows\x18\x03 \x03(\x03\x12\x18\n\x10max_request_rows\x18\x04 \x01(\x03*N\n\x08\x44\x61taType\x12\x19\n\x15\x44\x41TA_TYPE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44\x41TA_TYPE_UINT8\x10\x01\x12\x12\n\x0e\x44\x41TA_TYPE_FP32\x10\x02\x32\xbf\x02\n\nClassifier\x12I\n\x08\x43lassify\x12\x1d.flatdense.v1.ClassifyRequest\x1a\x1e.flatdense.v1.ClassifyResponse\x12S\n\x0e\x43lassifyStream\x12\x1d.flatdense.v1.ClassifyRequest\x1a\x1e.flatdense.v1.ClassifyResponse(\x01\x30\x01\x12\x46\n\x07\x45xplain\x12\x1c.flatdense.v1.ExplainRequest\x1a\x1d.flatdense.v1.ExplainResponse\x12I\n\x08GetModel\x12\x1d.flatdense.v1.GetModelRequest\x1a\x1e.flatdense.v1.GetModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,30 +34,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TRAINING_METRICSENTRY']._loaded_options = None
   _globals['_TRAINING_METRICSENTRY']._serialized_options = b'8\001'
-  _globals['_DATATYPE']._serialized_start=1436
-  _globals['_DATATYPE']._serialized_end=1514
+  _globals['_DATATYPE']._serialized_start=1813
+  _globals['_DATATYPE']._serialized_end=1891
   _globals['_MODELSELECTOR']._serialized_start=86
   _globals['_MODELSELECTOR']._serialized_end=161
   _globals['_CLASSIFYREQUEST']._serialized_start=163
   _globals['_CLASSIFYREQUEST']._serialized_end=283
   _globals['_CLASSIFYRESPONSE']._serialized_start=285
   _globals['_CLASSIFYRESPONSE']._serialized_end=386
-  _globals['_GETMODELREQUEST']._serialized_start=388
-  _globals['_GETMODELREQUEST']._serialized_end=449
-  _globals['_GETMODELRESPONSE']._serialized_start=452
-  _globals['_GETMODELRESPONSE']._serialized_end=832
-  _globals['_VERSIONSTATUS']._serialized_start=834
-  _globals['_VERSIONSTATUS']._serialized_end=913
-  _globals['_LAYER']._serialized_start=915
-  _globals['_LAYER']._serialized_end=1012
-  _globals['_TENSOR']._serialized_start=1014
-  _globals['_TENSOR']._serialized_end=1070
-  _globals['_TRAINING']._serialized_start=1073
-  _globals['_TRAINING']._serialized_end=1344
-  _globals['_TRAINING_METRICSENTRY']._serialized_start=1298
-  _globals['_TRAINING_METRICSENTRY']._serialized_end=1344
-  _globals['_SERVING']._serialized_start=1346
-  _globals['_SERVING']._serialized_end=1434
-  _globals['_CLASSIFIER']._serialized_start=1517
-  _globals['_CLASSIFIER']._serialized_end=1764
+  _globals['_EXPLAINREQUEST']._serialized_start=389
+  _globals['_EXPLAINREQUEST']._serialized_end=550
+  _globals['_EXPLAINRESPONSE']._serialized_start=553
+  _globals['_EXPLAINRESPONSE']._serialized_end=763
+  _globals['_GETMODELREQUEST']._serialized_start=765
+  _globals['_GETMODELREQUEST']._serialized_end=826
+  _globals['_GETMODELRESPONSE']._serialized_start=829
+  _globals['_GETMODELRESPONSE']._serialized_end=1209
+  _globals['_VERSIONSTATUS']._serialized_start=1211
+  _globals['_VERSIONSTATUS']._serialized_end=1290
+  _globals['_LAYER']._serialized_start=1292
+  _globals['_LAYER']._serialized_end=1389
+  _globals['_TENSOR']._serialized_start=1391
+  _globals['_TENSOR']._serialized_end=1447
+  _globals['_TRAINING']._serialized_start=1450
+  _globals['_TRAINING']._serialized_end=1721
+  _globals['_TRAINING_METRICSENTRY']._serialized_start=1675
+  _globals['_TRAINING_METRICSENTRY']._serialized_end=1721
+  _globals['_SERVING']._serialized_start=1723
+  _globals['_SERVING']._serialized_end=1811
+  _globals['_CLASSIFIER']._serialized_start=1894
+  _globals['_CLASSIFIER']._serialized_end=2213
 # @@protoc_insertion_point(module_scope)

@@ -140,6 +140,101 @@ class ClassifyResponse(_message.Message):
 Global___ClassifyResponse: _TypeAlias = ClassifyResponse  # noqa: Y015
 
 @_typing.final
+class ExplainRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGES_FIELD_NUMBER: _builtins.int
+    DATA_TYPE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    CLASS_INDEX_FIELD_NUMBER: _builtins.int
+    images: _builtins.bytes
+    """As in ClassifyRequest."""
+    data_type: Global___DataType.ValueType
+    class_index: _builtins.int
+    """The class whose logit is taken apart, the same for each image: an index into GetModelResponse.class_names. Absent:
+    the most probable class of each image.
+    """
+    @_builtins.property
+    def model(self) -> Global___ModelSelector: ...
+    def __init__(
+        self,
+        *,
+        images: _builtins.bytes = ...,
+        data_type: Global___DataType.ValueType = ...,
+        model: Global___ModelSelector | None = ...,
+        class_index: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_class_index", b"_class_index", "class_index", b"class_index", "model", b"model"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_class_index", b"_class_index", "class_index", b"class_index", "data_type", b"data_type", "images", b"images", "model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__class_index: _TypeAlias = _typing.Literal["class_index"]  # noqa: Y015
+    _WhichOneofArgType__class_index: _TypeAlias = _typing.Literal["_class_index", b"_class_index"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__class_index) -> _WhichOneofReturnType__class_index | None: ...
+
+Global___ExplainRequest: _TypeAlias = ExplainRequest  # noqa: Y015
+
+@_typing.final
+class ExplainResponse(_message.Message):
+    """How each image was classified. A network of a ReLU layer is linear in the pixels as long as the same hidden units are
+    active, so the contributions are exact: those of a row and its bias contribution sum to the logit of its class.
+    All values are binary32, little-endian, row after row.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROBABILITIES_FIELD_NUMBER: _builtins.int
+    CLASSES_FIELD_NUMBER: _builtins.int
+    MODEL_NAME_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    LOGITS_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELD_NUMBER: _builtins.int
+    EXPLAINED_CLASSES_FIELD_NUMBER: _builtins.int
+    CONTRIBUTIONS_FIELD_NUMBER: _builtins.int
+    BIAS_CONTRIBUTIONS_FIELD_NUMBER: _builtins.int
+    probabilities: _builtins.bytes
+    """[N, C], as in ClassifyResponse."""
+    model_name: _builtins.str
+    """What answered."""
+    model_version: _builtins.int
+    logits: _builtins.bytes
+    """[N, C] before softmax."""
+    hidden: _builtins.bytes
+    """[N, H] the activations of the hidden layer."""
+    contributions: _builtins.bytes
+    """[N, 784] what each pixel adds to the logit of that class; below 0 where it speaks against it."""
+    bias_contributions: _builtins.bytes
+    """[N] what the biases add."""
+    @_builtins.property
+    def classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """[N] the most probable class of each image."""
+
+    @_builtins.property
+    def explained_classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """[N] the class that was taken apart."""
+
+    def __init__(
+        self,
+        *,
+        probabilities: _builtins.bytes = ...,
+        classes: _abc.Iterable[_builtins.int] | None = ...,
+        model_name: _builtins.str = ...,
+        model_version: _builtins.int = ...,
+        logits: _builtins.bytes = ...,
+        hidden: _builtins.bytes = ...,
+        explained_classes: _abc.Iterable[_builtins.int] | None = ...,
+        contributions: _builtins.bytes = ...,
+        bias_contributions: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bias_contributions", b"bias_contributions", "classes", b"classes", "contributions", b"contributions", "explained_classes", b"explained_classes", "hidden", b"hidden", "logits", b"logits", "model_name", b"model_name", "model_version", b"model_version", "probabilities", b"probabilities"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainResponse: _TypeAlias = ExplainResponse  # noqa: Y015
+
+@_typing.final
 class GetModelRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -45,6 +45,11 @@ class ClassifierStub(object):
                 request_serializer=flatdense__proto_dot_v1_dot_classifier__pb2.ClassifyRequest.SerializeToString,
                 response_deserializer=flatdense__proto_dot_v1_dot_classifier__pb2.ClassifyResponse.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/flatdense.v1.Classifier/Explain',
+                request_serializer=flatdense__proto_dot_v1_dot_classifier__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=flatdense__proto_dot_v1_dot_classifier__pb2.ExplainResponse.FromString,
+                _registered_method=True)
         self.GetModel = channel.unary_unary(
                 '/flatdense.v1.Classifier/GetModel',
                 request_serializer=flatdense__proto_dot_v1_dot_classifier__pb2.GetModelRequest.SerializeToString,
@@ -71,6 +76,13 @@ class ClassifierServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Explain(self, request, context):
+        """Classifies 1..N images and tells how: the hidden activations, and what each pixel contributed to one class.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetModel(self, request, context):
         """Describes the model that a selector means: layers, tensors, training run, and how it is served.
         """
@@ -90,6 +102,11 @@ def add_ClassifierServicer_to_server(servicer, server):
                     servicer.ClassifyStream,
                     request_deserializer=flatdense__proto_dot_v1_dot_classifier__pb2.ClassifyRequest.FromString,
                     response_serializer=flatdense__proto_dot_v1_dot_classifier__pb2.ClassifyResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=flatdense__proto_dot_v1_dot_classifier__pb2.ExplainRequest.FromString,
+                    response_serializer=flatdense__proto_dot_v1_dot_classifier__pb2.ExplainResponse.SerializeToString,
             ),
             'GetModel': grpc.unary_unary_rpc_method_handler(
                     servicer.GetModel,
@@ -152,6 +169,33 @@ class Classifier(object):
             '/flatdense.v1.Classifier/ClassifyStream',
             flatdense__proto_dot_v1_dot_classifier__pb2.ClassifyRequest.SerializeToString,
             flatdense__proto_dot_v1_dot_classifier__pb2.ClassifyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flatdense.v1.Classifier/Explain',
+            flatdense__proto_dot_v1_dot_classifier__pb2.ExplainRequest.SerializeToString,
+            flatdense__proto_dot_v1_dot_classifier__pb2.ExplainResponse.FromString,
             options,
             channel_credentials,
             insecure,

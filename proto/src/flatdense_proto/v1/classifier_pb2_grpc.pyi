@@ -43,6 +43,8 @@ class ClassifierStub:
     """Classifies a stream of requests: one response for each request, in the order of the requests. A request that is
     refused ends the stream with its error, after the answers to all requests before it.
     """
+    Explain: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.ExplainRequest, _classifier_pb2.ExplainResponse]
+    """Classifies 1..N images and tells how: the hidden activations, and what each pixel contributed to one class."""
     GetModel: _grpc.UnaryUnaryMultiCallable[_classifier_pb2.GetModelRequest, _classifier_pb2.GetModelResponse]
     """Describes the model that a selector means: layers, tensors, training run, and how it is served."""
 
@@ -57,6 +59,8 @@ class ClassifierAsyncStub(ClassifierStub):
     """Classifies a stream of requests: one response for each request, in the order of the requests. A request that is
     refused ends the stream with its error, after the answers to all requests before it.
     """
+    Explain: _aio.UnaryUnaryMultiCallable[_classifier_pb2.ExplainRequest, _classifier_pb2.ExplainResponse]  # type: ignore[assignment]
+    """Classifies 1..N images and tells how: the hidden activations, and what each pixel contributed to one class."""
     GetModel: _aio.UnaryUnaryMultiCallable[_classifier_pb2.GetModelRequest, _classifier_pb2.GetModelResponse]  # type: ignore[assignment]
     """Describes the model that a selector means: layers, tensors, training run, and how it is served."""
 
@@ -80,6 +84,14 @@ class ClassifierServicer(metaclass=_abc_1.ABCMeta):
         """Classifies a stream of requests: one response for each request, in the order of the requests. A request that is
         refused ends the stream with its error, after the answers to all requests before it.
         """
+
+    @_abc_1.abstractmethod
+    def Explain(
+        self,
+        request: _classifier_pb2.ExplainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_classifier_pb2.ExplainResponse, _abc.Awaitable[_classifier_pb2.ExplainResponse]]:
+        """Classifies 1..N images and tells how: the hidden activations, and what each pixel contributed to one class."""
 
     @_abc_1.abstractmethod
     def GetModel(

@@ -9,7 +9,6 @@ import grpc
 from flatdense_server.edge.call import Call
 from flatdense_server.edge.ledger import Ledger
 from flatdense_server.edge.stream import RequestStream, Streams
-from flatdense_server.errors import Draining
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
 from flatdense_server.protocols.codec import Codec, Question
@@ -93,18 +92,13 @@ class Inference:
     def _submit(self, codec: Codec, data: bytes, call: Call) -> Pending:
         question = codec.parse(data)
         selector = question.selector
-        servable = self._registry.resolve(selector)
-        call.answered_by(servable.answerer)
+        call.answered_by(self._registry.resolve(selector).answerer)
         rows = question.rows(max_rows=self._max_request_rows)
         deadline_s = call.deadline_within(question.timeout_s)
-        try:
-            outputs = servable.submit(rows, deadline_s=deadline_s, hidden=question.hidden)
-        except Draining:
-            # A new version took over in this instant, and the registry knows it. Where it is the
-            # server that stops, the registry says so.
-            servable = self._registry.resolve(selector)
-            call.answered_by(servable.answerer)
-            outputs = servable.submit(rows, deadline_s=deadline_s, hidden=question.hidden)
+        servable, outputs = self._registry.submit(
+            selector, rows, deadline_s=deadline_s, hidden=question.hidden
+        )
+        call.answered_by(servable.answerer)
         return Pending(question, servable, outputs)
 
     def _tell(self, codec: Codec, request: bytes, error: Exception) -> Told:

@@ -152,7 +152,7 @@ class GrpcServer:
         """Which way the calls go that classify."""
         metrics.lane.labels(self.lane).set(1)
         services = (
-            ClassifierService(registry),
+            ClassifierService(registry, max_request_rows=options.max_request_rows),
             OpenInferenceService(
                 registry,
                 methods=[codec.method for codec in (*CODECS, *STREAM_CODECS)],

@@ -9,6 +9,7 @@ from flatdense_artifact import (
     WEIGHTS_NAME,
     Golden,
     VersionDamaged,
+    Weights,
     read_manifest,
     verify_files,
 )
@@ -31,6 +32,8 @@ class Description:
     files: ModelFiles
     golden: Golden
     """Of its trainer; where there is no manifest, of TensorFlow on this machine."""
+    weights: Weights | None
+    """Of the two dense layers, where they are known."""
 
 
 def describe(folder: Path, cache_dir: Path) -> Description:
@@ -75,7 +78,9 @@ def describe_export(folder: Path) -> Description:
         signatures=read_signatures(folder / SAVED_MODEL_NAME),
     )
     files = ModelFiles(saved_model=folder, layers=architecture.layers, weights=folder)
-    return Description(facts=facts, files=files, golden=manifest.golden)
+    return Description(
+        facts=facts, files=files, golden=manifest.golden, weights=files.read_weights()
+    )
 
 
 def describe_foreign(folder: Path, cache_dir: Path) -> Description:
@@ -91,4 +96,5 @@ def describe_foreign(folder: Path, cache_dir: Path) -> Description:
         unchecked=found.unchecked,
     )
     files = ModelFiles(saved_model=folder, layers=found.layers, weights=surveyed, survey=found)
-    return Description(facts=facts, files=files, golden=found.golden)
+    weights = files.read_weights() if found.layers else None
+    return Description(facts=facts, files=files, golden=found.golden, weights=weights)

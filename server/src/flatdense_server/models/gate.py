@@ -1,10 +1,11 @@
 """What a version must show before it takes a single call."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from flatdense_artifact import Golden
+from flatdense_artifact import Golden, Weights
 
 from flatdense_server.engine.engine import Engine, EngineError
 from flatdense_server.engine.files import ModelFiles
@@ -15,9 +16,17 @@ from flatdense_server.tensors import Rows
 OpenEngine = Callable[[ModelFiles], Engine]
 
 
-def open_version(
-    folder: Path, cache_dir: Path, open_engine: OpenEngine
-) -> tuple[ModelFacts, Engine]:
+@dataclass(frozen=True, slots=True)
+class OpenedVersion:
+    """A version that passed."""
+
+    facts: ModelFacts
+    engine: Engine
+    weights: Weights | None
+    """Of the two dense layers, where they are known."""
+
+
+def open_version(folder: Path, cache_dir: Path, open_engine: OpenEngine) -> OpenedVersion:
     """Opens a version: its files are whole, its engine is warm, and it gives the golden answers.
 
     `cache_dir` is where surveys are kept: see describe(). Raises ArtifactError or EngineError
@@ -31,7 +40,7 @@ def open_version(
     except EngineError:
         engine.close()
         raise
-    return description.facts, engine
+    return OpenedVersion(description.facts, engine, description.weights)
 
 
 def check_classes(named: int, engine: Engine) -> None:

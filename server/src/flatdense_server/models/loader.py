@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from flatdense_artifact import ArtifactError, version_folder
+from flatdense_artifact import ArtifactError, Weights, version_folder
 
 from flatdense_server.engine.engine import Engine, EngineError
 from flatdense_server.models.gate import OpenEngine, open_version
@@ -27,6 +27,8 @@ class LoadedVersion:
     number: int
     facts: ModelFacts
     engine: Engine
+    weights: Weights | None = None
+    """Of the two dense layers, where they are known."""
 
 
 class Loader:
@@ -67,8 +69,10 @@ class Loader:
 
     def _open(self, version: int) -> LoadedVersion:
         folder = version_folder(self._model_dir, version)
-        facts, engine = open_version(folder, self._cache_dir, self._open_engine)
-        return LoadedVersion(number=version, facts=facts, engine=engine)
+        opened = open_version(folder, self._cache_dir, self._open_engine)
+        return LoadedVersion(
+            number=version, facts=opened.facts, engine=opened.engine, weights=opened.weights
+        )
 
     def _describe(self, loaded: LoadedVersion, took_s: float) -> None:
         metrics, facts, spec = self._metrics, loaded.facts, loaded.engine.spec

@@ -1,6 +1,7 @@
 """Which version a request means."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
@@ -11,6 +12,7 @@ from flatdense_server.models.servable import Servable
 from flatdense_server.models.statuses import Statuses
 from flatdense_server.selector import Selector
 from flatdense_server.summary import ModelSummary, VersionStatus
+from flatdense_server.tensors import Outputs, Rows
 
 ANY: Final = Selector()
 
@@ -114,6 +116,22 @@ class Registry:
         if version not in routes.versions:
             raise self._no_version(version, routes.versions)
         return routes.versions[version]
+
+    def submit(
+        self, selector: Selector, rows: Rows, *, deadline_s: float | None, hidden: bool = False
+    ) -> tuple[Servable, Future[Outputs]]:
+        """Queues rows for what a selector means now: see Servable.submit.
+
+        Raises NotFound, NotReady, Draining or QueueFull.
+        """
+        servable = self.resolve(selector)
+        try:
+            return servable, servable.submit(rows, deadline_s=deadline_s, hidden=hidden)
+        except Draining:
+            # Another version took over in this instant. Where it is the server that stops,
+            # resolve() says so.
+            servable = self.resolve(selector)
+            return servable, servable.submit(rows, deadline_s=deadline_s, hidden=hidden)
 
     def statuses(self) -> Sequence[VersionStatus]:
         """Every version that was loaded or tried, ascending."""

@@ -75,6 +75,8 @@ class Servable:
         """Name and version, as metrics have them."""
         self.identity = Identity(name, loaded.number, tuple(loaded.facts.class_names))
         self.facts = loaded.facts
+        self.weights = loaded.weights
+        """Of the two dense layers, where they are known."""
         self.engine_spec = spec = loaded.engine.spec
         self._engine = loaded.engine
         self._shadow = shadow

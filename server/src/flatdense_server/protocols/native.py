@@ -7,11 +7,14 @@ from functools import lru_cache
 from typing import Final
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 from flatdense_artifact import Layer
 from flatdense_proto.v1 import classifier_pb2 as pb
 from google.protobuf.message import DecodeError
 
 from flatdense_server.errors import InvalidInput
+from flatdense_server.explanation import Explanation
 from flatdense_server.protocols.messages import parse
 from flatdense_server.protocols.pixels import view_rows
 from flatdense_server.protocols.wire import WORTH_LIFTING_BYTES, encode_field, lift
@@ -65,10 +68,7 @@ class NativeQuestion:
         message = self.message
         dtype = DTYPES.get(message.data_type)
         if dtype is None:
-            raise InvalidInput(
-                "data_type",
-                f"expected DATA_TYPE_UINT8 (1) or DATA_TYPE_FP32 (2), got {message.data_type}.",
-            )
+            raise unknown_type(message.data_type)
         return view_rows("images", self.images, dtype, max_rows=max_rows)
 
     def answer(self, outputs: Outputs, answerer: Identity) -> bytes:
@@ -83,6 +83,54 @@ class NativeQuestion:
                 encode_answerer(answerer.model, answerer.version),
             )
         )
+
+
+def read_rows(message: pb.ClassifyRequest | pb.ExplainRequest, *, max_rows: int) -> Rows:
+    """The rows of a request whose pixels protobuf holds. Raises InvalidInput."""
+    dtype = DTYPES.get(message.data_type)
+    if dtype is None:
+        raise unknown_type(message.data_type)
+    return view_rows("images", message.images, dtype, max_rows=max_rows)
+
+
+def unknown_type(data_type: int) -> InvalidInput:
+    """What is said of a type that is not stated, or not known."""
+    return InvalidInput(
+        "data_type", f"expected DATA_TYPE_UINT8 (1) or DATA_TYPE_FP32 (2), got {data_type}."
+    )
+
+
+def read_class(message: pb.ExplainRequest, classes: int) -> int | None:
+    """The class that is to be explained; None for each row's own. Raises InvalidInput."""
+    if not message.HasField("class_index"):
+        return None
+    if not 0 <= message.class_index < classes:
+        raise InvalidInput(
+            "class_index", f"expected a class of 0 to {classes - 1}, got {message.class_index}."
+        )
+    return message.class_index
+
+
+def describe_explanation(
+    outputs: Outputs, explained: Explanation, answerer: Identity
+) -> pb.ExplainResponse:
+    """The answer to Explain, of outputs that have the hidden activations."""
+    return pb.ExplainResponse(
+        probabilities=write_floats(outputs.probabilities),
+        classes=outputs.classes.tolist(),
+        model_name=answerer.model,
+        model_version=answerer.version,
+        logits=write_floats(explained.logits),
+        hidden=write_floats(outputs.hidden),
+        explained_classes=explained.classes.tolist(),
+        contributions=write_floats(explained.contributions),
+        bias_contributions=write_floats(explained.bias_contributions),
+    )
+
+
+def write_floats(values: npt.NDArray[np.float32] | None) -> bytes:
+    """Row after row, little-endian; nothing where there are none."""
+    return b"" if values is None else values.astype("<f4", copy=False).tobytes()
 
 
 class NativeCodec:
@@ -118,7 +166,9 @@ def encode_answerer(model_name: str, model_version: int) -> bytes:
     ).SerializeToString()
 
 
-def read_selector(message: pb.ClassifyRequest | pb.GetModelRequest) -> Selector:
+def read_selector(
+    message: pb.ClassifyRequest | pb.ExplainRequest | pb.GetModelRequest,
+) -> Selector:
     """Which version a message names."""
     if not message.HasField("model"):
         return ANY
