@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import numpy.typing as npt
 import pytest
 from flatdense_artifact import list_versions, read_manifest, read_weights, version_folder
 from flatdense_client import Client
+from flatdense_proto.v1 import classifier_pb2 as pb
+from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
 from server_process import ServerProcess
 
 pytestmark = pytest.mark.xdist_group("server")
@@ -51,6 +54,29 @@ def test_the_probabilities_are_those_of_keras(
         for rows in [*LADDER_ROWS, *ODD_ROWS]:
             answered = client.classify(images[:rows]).probabilities
             np.testing.assert_allclose(answered, expected[:rows], rtol=0, atol=1e-5)
+
+
+def test_an_explanation_is_what_the_network_computes(
+    server: ServerProcess, served_version: Path
+) -> None:
+    """By each engine: its activations and logits, and contributions whose sum is the logit."""
+    hidden, output = read_weights(served_version, ["hidden", "output"]).layers()
+    pixels = np.random.default_rng(8).integers(0, 256, (65, 784), dtype=np.uint8)
+    images = pixels.astype(np.float32) / 255
+    activations = np.maximum(images @ hidden.kernel + hidden.bias, 0)
+    logits = activations @ output.kernel + output.bias
+    with grpc.insecure_channel(server.address) as channel:
+        answer = ClassifierStub(channel).Explain(
+            pb.ExplainRequest(images=pixels.tobytes(), data_type=pb.DATA_TYPE_UINT8, class_index=3)
+        )
+    values = {
+        name: np.frombuffer(getattr(answer, name), "<f4").reshape(65, -1)
+        for name in ("hidden", "logits", "contributions", "bias_contributions")
+    }
+    np.testing.assert_allclose(values["hidden"], activations, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(values["logits"], logits, rtol=0, atol=1e-4)
+    sums = values["contributions"].sum(axis=1) + values["bias_contributions"][:, 0]
+    np.testing.assert_allclose(sums, logits[:, 3], rtol=0, atol=1e-4)
 
 
 def keras_network(folder: Path) -> Any:  # noqa: ANN401 -- Keras has no types
