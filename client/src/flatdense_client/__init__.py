@@ -6,6 +6,7 @@ with Client("localhost:8500") as client:
     print(client.classify(images)[0].label)
 """
 
+from flatdense_client._async_client import AsyncClient
 from flatdense_client._client import Client
 from flatdense_client._errors import (
     Closed,
@@ -25,6 +26,7 @@ from flatdense_client._model import Layer, ModelInfo, Serving, Tensor, Training,
 from flatdense_client._predictions import Prediction, Predictions
 
 __all__ = [
+    "AsyncClient",
     "Client",
     "Closed",
     "DeadlineExceeded",

@@ -1,8 +1,8 @@
-"""The synchronous client: the only file that calls the server."""
+"""The synchronous client: it calls the server, and waits on the caller's thread."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from types import TracebackType
 
 import grpc
@@ -16,24 +16,16 @@ from flatdense_proto.v1.classifier_pb2 import (
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from flatdense_client._channel import channel_options, check_address
-from flatdense_client._deadline import Deadline, check_timeout_s
-from flatdense_client._errors import (
-    Closed,
-    DeadlineExceeded,
-    FlatdenseError,
-    NotFound,
-    Unavailable,
-)
+from flatdense_client._channel import channel_options
+from flatdense_client._deadline import Deadline
+from flatdense_client._errors import DeadlineExceeded, NotFound, Unavailable
 from flatdense_client._exchange import Exchange
-from flatdense_client._messages import Answer, cut, join, message_rows, read_answer
-from flatdense_client._model import ModelInfo, read_model
+from flatdense_client._messages import Answer, cut, message_rows, read_answer
+from flatdense_client._model import ModelInfo
 from flatdense_client._pixels import check_images
 from flatdense_client._predictions import Predictions
 from flatdense_client._selector import select_model
-from flatdense_client._status import cut_off, error_of, read_refusal
-
-_SERVICE = "flatdense.v1.Classifier"
+from flatdense_client._session import HEALTH_METHOD, SERVICE, Session
 
 
 class Client:
@@ -77,20 +69,17 @@ class Client:
         Raises InvalidInput: the address is none. Raises ValueError: a number is out of its range, a
         version and a label are both given, or the label is no name.
         """
-        if rows_per_message < 1 or messages_in_flight < 1:
-            msg = "rows_per_message and messages_in_flight are at least 1"
-            raise ValueError(msg)
-        self._address = check_address(address)
-        self._timeout_s = check_timeout_s(timeout_s)
-        self._model = select_model(model_name, model_version, model_label)
-        self._rows_per_message = rows_per_message
-        self._messages_in_flight = messages_in_flight
-        self._class_names: dict[int, tuple[str, ...]] = {}
-        self._closed = False
+        self._session = Session(
+            address,
+            model=select_model(model_name, model_version, model_label),
+            timeout_s=timeout_s,
+            rows_per_message=rows_per_message,
+            messages_in_flight=messages_in_flight,
+        )
         self._channel = grpc.insecure_channel(address, options=channel_options(address))
         self._classifier = ClassifierStub(self._channel)
         self._check_health = self._channel.unary_unary(
-            "/grpc.health.v1.Health/Check",
+            HEALTH_METHOD,
             request_serializer=HealthCheckRequest.SerializeToString,
             response_deserializer=HealthCheckResponse.FromString,
         )
@@ -98,7 +87,7 @@ class Client:
     @property
     def address(self) -> str:
         """Where the server is."""
-        return self._address
+        return self._session.address
 
     def classify(self, images: npt.ArrayLike, *, timeout_s: float | None = None) -> Predictions:
         """Classifies one image or many, and gives one prediction for each, in their order.
@@ -117,11 +106,11 @@ class Client:
         FlatdenseError.
         """
         rows = check_images(images)
-        deadline = self._deadline(timeout_s)
-        counts = message_rows(rows, self._rows_per_message)
-        with self._errors(deadline.timeout_s):
-            answers = self._ask(cut(rows, counts, self._model), counts, deadline)
-            return join(answers, self._names(answers, deadline), self._address)
+        deadline = self._session.deadline(timeout_s)
+        counts = message_rows(rows, self._session.rows_per_message)
+        with self._session.errors(deadline.timeout_s):
+            answers = self._ask(cut(rows, counts, self._session.model), counts, deadline)
+            return self._join(answers, deadline)
 
     def classify_stream(
         self, images: Iterable[npt.ArrayLike], *, timeout_s: float | None = None
@@ -136,25 +125,24 @@ class Client:
         Raises, at the array that it concerns, after the predictions of all before it: any
         FlatdenseError, and whatever `images` raises.
         """
-        timeout_s = self._timeout_s if timeout_s is None else check_timeout_s(timeout_s)
-        return self._stream(images, timeout_s)
+        return self._stream(images, self._session.timeout_or(timeout_s))
 
     def model(self, *, timeout_s: float | None = None) -> ModelInfo:
         """Describes the model that answers this client's calls.
 
         Raises any FlatdenseError.
         """
-        return self._get_model(self._model, self._deadline(timeout_s))
+        return self._get_model(self._session.model, self._session.deadline(timeout_s))
 
     def ready(self, *, timeout_s: float | None = None) -> bool:
         """Whether the server classifies now: false while it loads, drains, or cannot be reached.
 
         Raises any FlatdenseError but Unavailable and DeadlineExceeded.
         """
-        deadline = self._deadline(timeout_s)
-        request = HealthCheckRequest(service=_SERVICE)
+        deadline = self._session.deadline(timeout_s)
+        request = HealthCheckRequest(service=SERVICE)
         try:
-            with self._errors(deadline.timeout_s):
+            with self._session.errors(deadline.timeout_s):
                 response = self._check_health(request, timeout=deadline.remaining_s())
         except (Unavailable, DeadlineExceeded, NotFound):
             return False
@@ -162,7 +150,7 @@ class Client:
 
     def close(self) -> None:
         """Closes the connection: calls under way raise Closed. May be called again."""
-        self._closed = True
+        self._session.is_closed = True
         self._channel.close()
 
     def __enter__(self) -> "Client":  # noqa: PYI034  # typing.Self is newer than 3.10
@@ -177,11 +165,7 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Client({self._address!r})"
-
-    def _deadline(self, timeout_s: float | None) -> Deadline:
-        chosen_s = self._timeout_s if timeout_s is None else check_timeout_s(timeout_s)
-        return Deadline(chosen_s, self._address)
+        return f"Client({self._session.address!r})"
 
     def _ask(
         self, requests: Iterable[ClassifyRequest], counts: Sequence[int], deadline: Deadline
@@ -191,11 +175,11 @@ class Client:
 
         def take() -> None:
             response = in_flight.popleft().result()
-            answers.append(read_answer(response, counts[len(answers)], self._address))
+            answers.append(read_answer(response, counts[len(answers)], self._session.address))
 
         try:
             for request in requests:
-                if len(in_flight) == self._messages_in_flight:
+                if len(in_flight) == self._session.messages_in_flight:
                     take()
                 timeout_s = deadline.remaining_s()
                 in_flight.append(self._classifier.Classify.future(request, timeout=timeout_s))
@@ -208,64 +192,26 @@ class Client:
 
     def _stream(self, images: Iterable[npt.ArrayLike], timeout_s: float) -> Iterator[Predictions]:
         exchange = Exchange(
-            address=self._address,
-            model=self._model,
-            rows_per_message=self._rows_per_message,
-            messages_in_flight=self._messages_in_flight,
+            address=self._session.address,
+            model=self._session.model,
+            rows_per_message=self._session.rows_per_message,
+            messages_in_flight=self._session.messages_in_flight,
             timeout_s=timeout_s,
         )
-        with self._errors(timeout_s):
+        with self._session.errors(timeout_s):
             for answers in exchange.run(images, self._classifier.ClassifyStream):
-                names = self._names(answers, self._deadline(timeout_s))
-                yield join(answers, names, self._address)
+                yield self._join(answers, self._session.deadline(timeout_s))
 
-    def _names(
-        self, answers: Sequence[Answer], deadline: Deadline
-    ) -> Mapping[int, tuple[str, ...]]:
-        versions = {answer.version for answer in answers}
-        for version in versions:
-            if version in self._class_names:
-                continue
-            # By its number: a label may mean another version by now.
-            selector = ModelSelector(name=self._model.name, version=version)
+    def _join(self, answers: Sequence[Answer], deadline: Deadline) -> Predictions:
+        for selector in self._session.unnamed(answers):
             # The version may have left after it answered, or be on another replica alone: the
             # answers stand without names.
             with suppress(NotFound):
                 self._get_model(selector, deadline)
-        # A copy: what is learned later must not change predictions that were given.
-        return {version: self._class_names.get(version, ()) for version in versions}
+        return self._session.join(answers)
 
     def _get_model(self, selector: ModelSelector, deadline: Deadline) -> ModelInfo:
         request = GetModelRequest(model=selector)
-        with self._errors(deadline.timeout_s):
+        with self._session.errors(deadline.timeout_s):
             response = self._classifier.GetModel(request, timeout=deadline.remaining_s())
-        model = read_model(response)
-        self._class_names[model.version] = model.class_names
-        return model
-
-    @contextmanager
-    def _errors(self, timeout_s: float) -> Iterator[None]:
-        """Turns what gRPC raises into the SDK's errors."""
-        try:
-            yield
-        except (grpc.RpcError, grpc.FutureCancelledError, ValueError) as error:
-            translated = self._translate(error, timeout_s)
-            if translated is None:
-                raise
-            raise translated from error
-
-    def _translate(self, error: Exception, timeout_s: float) -> FlatdenseError | None:
-        if self._closed:
-            return Closed(f"this client of {self._address} is closed")
-        if isinstance(error, grpc.FutureCancelledError):
-            return cut_off(self._address)
-        if isinstance(error, grpc.Call):
-            refusal = read_refusal(
-                error.code(),
-                error.details(),
-                error.trailing_metadata(),
-                address=self._address,
-                timeout_s=timeout_s,
-            )
-            return error_of(refusal)
-        return None  # a ValueError of the caller's own arrays
+        return self._session.learn(response)

@@ -10,11 +10,11 @@ from flatdense_client._status import late
 class Deadline:
     """A moment on the monotonic clock. Immutable; any thread may ask."""
 
-    __slots__ = ("_address", "_at_s", "timeout_s")
+    __slots__ = ("_address", "at_s", "timeout_s")
 
     def __init__(self, timeout_s: float, address: str) -> None:
         self.timeout_s = timeout_s
-        self._at_s = time.monotonic() + timeout_s
+        self.at_s = time.monotonic() + timeout_s
         self._address = address
 
     def remaining_s(self) -> float | None:
@@ -22,12 +22,16 @@ class Deadline:
 
         Raises DeadlineExceeded: nothing is left.
         """
-        if math.isinf(self._at_s):
+        if math.isinf(self.at_s):
             return None
-        remaining_s = self._at_s - time.monotonic()
+        remaining_s = self.at_s - time.monotonic()
         if remaining_s <= 0:
-            raise DeadlineExceeded(late(self._address, self.timeout_s))
+            raise self.exceeded()
         return remaining_s
+
+    def exceeded(self) -> DeadlineExceeded:
+        """The error of this deadline: a new one each time."""
+        return DeadlineExceeded(late(self._address, self.timeout_s))
 
 
 def check_timeout_s(timeout_s: float) -> float:

@@ -3,7 +3,6 @@
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -11,20 +10,13 @@ import grpc
 import numpy.typing as npt
 from flatdense_proto.v1.classifier_pb2 import ClassifyRequest, ClassifyResponse, ModelSelector
 
-from flatdense_client._errors import DeadlineExceeded, ServerError
-from flatdense_client._messages import Answer, cut, message_rows, read_answer
+from flatdense_client._errors import DeadlineExceeded
+from flatdense_client._ledger import Ledger
+from flatdense_client._messages import Answer, cut, message_rows
 from flatdense_client._pixels import check_images
 from flatdense_client._status import late
 
 Open = Callable[[Iterator[ClassifyRequest]], Iterable[ClassifyResponse]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Sent:
-    rows: int
-    is_last: bool
-    """Whether it ends its array."""
-    at_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +49,7 @@ class Exchange:
         self._rows_per_message = rows_per_message
         self._timeout_s = timeout_s
         self._room = threading.Semaphore(messages_in_flight)
-        self._due: deque[_Sent] = deque()
+        self._ledger = Ledger(address)
         self._came: queue.SimpleQueue[ClassifyResponse | _End] = queue.SimpleQueue()
         self._arrays_error: Exception | None = None
         self._stopped = False
@@ -85,9 +77,7 @@ class Exchange:
                 for index, request in enumerate(cut(rows, counts, self._model)):
                     if index > 0 and not self._wait_for_room():
                         return
-                    is_last = index == len(counts) - 1
-                    sent = _Sent(rows=counts[index], is_last=is_last, at_s=time.monotonic())
-                    self._due.append(sent)
+                    self._ledger.send(counts[index], is_last=index == len(counts) - 1)
                     yield request
         except Exception as error:  # noqa: BLE001  # the caller's arrays may raise anything
             self._arrays_error = error
@@ -106,30 +96,23 @@ class Exchange:
             self._came.put(_End(error=None))
 
     def _answers(self) -> Iterator[list[Answer]]:
-        answers: list[Answer] = []
         while not isinstance(came := self._wait_for_answer(), _End):
-            if not self._due:
-                msg = f"{self._address} answered a message that was never sent"
-                raise ServerError(msg)
-            sent = self._due.popleft()
+            answers = self._ledger.take(came)
             self._room.release()
-            answers.append(read_answer(came, sent.rows, self._address))
-            if sent.is_last:
+            if answers is not None:
                 yield answers
-                answers = []
         error = came.error or self._arrays_error
         if error is not None:
             raise error
-        if self._due:
-            msg = f"{self._address} ended the stream and left {len(self._due)} messages unanswered"
-            raise ServerError(msg)
+        self._ledger.end()
 
     def _wait_for_answer(self) -> ClassifyResponse | _End:
         while True:
-            since_s = self._due[0].at_s if self._due else time.monotonic()
+            since_s = self._ledger.oldest_s() or time.monotonic()
             wait_s = since_s + self._timeout_s - time.monotonic()
             try:
                 return self._came.get(timeout=min(max(wait_s, 0), threading.TIMEOUT_MAX))
             except queue.Empty:
-                if self._due and self._due[0].at_s + self._timeout_s <= time.monotonic():
+                oldest_s = self._ledger.oldest_s()
+                if oldest_s is not None and oldest_s + self._timeout_s <= time.monotonic():
                     raise DeadlineExceeded(late(self._address, self._timeout_s)) from None

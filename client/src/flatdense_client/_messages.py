@@ -1,7 +1,7 @@
 """Rows to messages and answers to predictions: the native protocol without any I/O."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from flatdense_proto.v1.classifier_pb2 import (
 )
 
 from flatdense_client._errors import ServerError
-from flatdense_client._pixels import Rows
+from flatdense_client._pixels import ROW_PIXELS, Rows
 from flatdense_client._predictions import Predictions
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -25,31 +25,49 @@ _ENVELOPE_BYTES = 4096
 _PROBABILITY = np.dtype("<f4")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """One message's answer, checked against the rows that were sent."""
 
     classes: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float32]
     version: int
 
+    def part(self, start: int, stop: int) -> "Answer":
+        """The answer to the rows `start` to `stop`: views of this one's arrays."""
+        return Answer(self.classes[start:stop], self.probabilities[start:stop], self.version)
+
+
+def fit_rows(dtype: np.dtype[Any], rows_per_message: int) -> int:
+    """How many rows of a type one message carries at most."""
+    row_bytes = ROW_PIXELS * dtype.itemsize
+    return min(rows_per_message, (MAX_MESSAGE_BYTES - _ENVELOPE_BYTES) // row_bytes)
+
 
 def message_rows(rows: Rows, rows_per_message: int) -> list[int]:
     """How many rows each message carries: `rows_per_message`, or fewer where they would not fit."""
-    fit = (MAX_MESSAGE_BYTES - _ENVELOPE_BYTES) // rows.row_bytes
-    step = min(rows_per_message, fit)
+    step = fit_rows(rows.dtype, rows_per_message)
     full, rest = divmod(len(rows), step)
     return [step] * full + [rest] * (rest > 0)
 
 
 def cut(rows: Rows, counts: Sequence[int], model: ModelSelector) -> Iterator[ClassifyRequest]:
     """Writes each message when it is asked for, so that a big array is never held twice."""
-    data_type = DataType.DATA_TYPE_UINT8 if rows.dtype == np.uint8 else DataType.DATA_TYPE_FP32
     start = 0
     for count in counts:
         images = rows.to_bytes(start, start + count)
-        yield ClassifyRequest(images=images, data_type=data_type, model=model)
+        yield _write(images, rows.dtype, model)
         start += count
+
+
+def gather(pieces: Sequence[Rows], model: ModelSelector) -> ClassifyRequest:
+    """Writes one message of the rows of several callers, which are of one type."""
+    images = b"".join([rows.to_bytes(0, len(rows)) for rows in pieces])
+    return _write(images, pieces[0].dtype, model)
+
+
+def _write(images: bytes, dtype: np.dtype[Any], model: ModelSelector) -> ClassifyRequest:
+    data_type = DataType.DATA_TYPE_UINT8 if dtype == np.uint8 else DataType.DATA_TYPE_FP32
+    return ClassifyRequest(images=images, data_type=data_type, model=model)
 
 
 def read_answer(response: ClassifyResponse, rows: int, address: str) -> Answer:
@@ -86,10 +104,12 @@ def join(
     Raises ServerError: the server changed during the call to a model with another number of
     classes.
     """
+    if len(answers) == 1:
+        return _keep(answers[0], class_names)
     if len({answer.probabilities.shape[1] for answer in answers}) > 1:
-        versions = sorted({answer.version for answer in answers})
+        numbers = sorted({answer.version for answer in answers})
         msg = (
-            f"{address} changed its model during the call and the versions {versions} have "
+            f"{address} changed its model during the call and the versions {numbers} have "
             "different numbers of classes: call again, or name a model_version"
         )
         raise ServerError(msg)
@@ -100,5 +120,17 @@ def join(
             np.array([answer.version for answer in answers], dtype=np.int64),
             [len(answer.classes) for answer in answers],
         ),
+        class_names=class_names,
+    )
+
+
+def _keep(answer: Answer, class_names: Mapping[int, tuple[str, ...]]) -> Predictions:
+    versions = np.empty(answer.classes.shape, np.int64)
+    versions.fill(answer.version)
+    return Predictions(
+        # Copies: a part must not keep the whole message in memory.
+        classes=answer.classes.copy(),
+        probabilities=answer.probabilities.copy(),
+        versions=versions,
         class_names=class_names,
     )

@@ -14,10 +14,12 @@ ROW_PIXELS = SIDE_PIXELS * SIDE_PIXELS
 ROUNDING = 1e-5
 """How far outside 0..1 a float may lie: what scaling in float16 or float32 leaves behind."""
 
+_IMAGE_SHAPES = frozenset({(ROW_PIXELS,), (SIDE_PIXELS, SIDE_PIXELS)})
+
 _SHAPES = "expected (784,), (N, 784), (28, 28) or (N, 28, 28)"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Rows:
     """Images that passed every check: a view of the caller's array where its memory allows."""
 
@@ -53,7 +55,8 @@ def check_images(images: npt.ArrayLike) -> Rows:
     if kind == "b":
         return Rows(pixels=pixels.astype(np.uint8) * np.uint8(255), dtype=np.dtype(np.uint8))
     if kind in "iu":
-        _check_range(pixels, 0, 255, "integer images are 0..255")
+        if pixels.dtype != np.uint8:  # which holds nothing else
+            _check_range(pixels, 0, 255, "integer images are 0..255")
         return Rows(pixels=pixels, dtype=np.dtype(np.uint8))
     if kind == "f":
         rule = "float images are 0..1: pass uint8 or divide by 255"
@@ -72,8 +75,8 @@ def _to_array(images: npt.ArrayLike) -> npt.NDArray[Any]:
 
 def _reshape(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     shape = array.shape
-    one = shape in {(ROW_PIXELS,), (SIDE_PIXELS, SIDE_PIXELS)}
-    many = shape[1:] in {(ROW_PIXELS,), (SIDE_PIXELS, SIDE_PIXELS)}
+    one = shape in _IMAGE_SHAPES
+    many = not one and shape[1:] in _IMAGE_SHAPES
     if shape == (0,) or (many and shape[0] == 0):
         msg = f"there are no images: the array has the shape {shape}; expected at least one row"
         raise _refusal(msg)

@@ -53,7 +53,7 @@ class Predictions(Sequence[Prediction]):
     ) -> None:
         """Takes the arrays over and makes them read-only; `class_names` is by version."""
         for array in (classes, probabilities, versions):
-            array.flags.writeable = False
+            array.setflags(write=False)
         self._classes = classes
         self._probabilities = probabilities
         self._versions = versions

@@ -1,0 +1,215 @@
+"""Many single-row calls at a time in one process: `python bench/sdk.py`.
+
+1,000 tasks, each with one row and one call under way, call AsyncClient.classify with coalescing
+and without, and tritonclient's asyncio client, in turn, against the same server process. Before
+anything is measured, all must say the same of the same images. Then the same calls one after
+another: what coalescing adds to a call that has no company. Writes bench/results/sdk.json, with the
+machine's description, and prints the tables.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from flatdense_client import AsyncClient, Unavailable
+from machine import describe_machine
+from report import describe
+from tritonclient.grpc import InferInput
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "examples"))
+
+from server_process import ServerProcess  # noqa: E402 -- after the path that it is on
+
+RESULTS = ROOT / "bench" / "results" / "sdk.json"
+
+TASKS = 1000
+CALLS = 10
+"""Of each task, one after another."""
+LONE_CALLS = 1000
+CHECKED = 100
+"""Images of which all clients must say the same."""
+ROUNDS = 5
+
+COALESCED = "AsyncClient"
+SINGLE = "AsyncClient, coalesce=False"
+TRITON = "tritonclient.grpc.aio"
+
+Image = npt.NDArray[np.uint8]
+Answer = Any
+"""Whatever the client gives."""
+
+
+@dataclass
+class Way:
+    """One client: how it is called, and how its answer is read."""
+
+    ask: Callable[[Image], Awaitable[Answer]]
+    read: Callable[[Answer], npt.NDArray[np.float32]]
+    repeats: int = 0
+    """Calls that were made again because the server refused their HTTP/2 stream.
+
+    gRPC's servers do so near their limit of streams (here 1,024), though the client counts fewer: a
+    stream that has ended for the client may not have ended for the server.
+    """
+
+
+Rounds = dict[str, list[float]]
+
+
+def main() -> None:
+    """Measures, writes, prints."""
+    with ServerProcess("--model-dir", str(ROOT / "exported_model"), "--workers", "1") as server:
+        server.ready()
+        rates, lone_us, repeats = asyncio.run(measure(server.address))
+    results = {
+        "machine": describe_machine(),
+        "tritonclient": version("tritonclient"),
+        "tasks": TASKS,
+        "rows_per_s": rates,
+        "lone_call_p50_us": lone_us,
+        "calls_repeated": repeats,
+    }
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    print(render(rates, lone_us, repeats, describe_machine()))
+
+
+async def measure(address: str) -> tuple[Rounds, Rounds, dict[str, int]]:
+    """Of each round, rows a second of many at a time, and the median time of calls one by one.
+
+    Last, how many calls were made again, in all.
+    """
+    images = np.random.default_rng(0).integers(0, 256, (TASKS, 784), np.uint8)
+    rates: Rounds = {}
+    lone_us: Rounds = {}
+    async with AsyncExitStack() as stack:
+        ways = {
+            COALESCED: by_client(await stack.enter_async_context(AsyncClient(address))),
+            SINGLE: by_client(
+                await stack.enter_async_context(AsyncClient(address, coalesce=False))
+            ),
+            TRITON: by_triton(await stack.enter_async_context(InferenceServerClient(address))),
+        }
+        await check(ways, images)
+        for number in range(ROUNDS + 1):  # the first is not counted
+            for name, way in ways.items():
+                rate, p50_us = await many(way, images), await one_by_one(way, images[0])
+                if number:
+                    rates.setdefault(name, []).append(rate)
+                    lone_us.setdefault(name, []).append(p50_us)
+    return rates, lone_us, {name: way.repeats for name, way in ways.items()}
+
+
+def by_client(client: AsyncClient) -> Way:
+    """By our client."""
+    return Way(client.classify, lambda predictions: predictions.probabilities)
+
+
+def by_triton(client: InferenceServerClient) -> Way:
+    """By tritonclient."""
+
+    async def _ask(image: Image) -> Answer:
+        tensor = InferInput("images", [1, 784], "UINT8")
+        tensor.set_data_from_numpy(image.reshape(1, 784))
+        return await client.infer("mnist", [tensor])
+
+    return Way(_ask, lambda result: result.as_numpy("probabilities"))
+
+
+async def check(ways: Mapping[str, Way], images: npt.NDArray[np.uint8]) -> None:
+    """Ends where two ways differ in what they say of an image."""
+    said = {
+        name: [way.read(await way.ask(image)) for image in images[:CHECKED]]
+        for name, way in ways.items()
+    }
+    for name, probabilities in said.items():
+        if not np.allclose(probabilities, said[SINGLE], atol=1e-6):
+            raise SystemExit(f"{name} does not say what {SINGLE} says")
+
+
+async def many(way: Way, images: npt.NDArray[np.uint8]) -> float:
+    """Rows a second of all tasks."""
+
+    async def _calls(image: Image) -> None:
+        answered = 0
+        while answered < CALLS:
+            try:
+                way.read(await way.ask(image))
+            except (Unavailable, InferenceServerException) as error:
+                if "RST_STREAM" not in str(error):
+                    raise
+                way.repeats += 1
+            else:
+                answered += 1
+
+    start_s = time.perf_counter()
+    await asyncio.gather(*map(_calls, images))
+    return TASKS * CALLS / (time.perf_counter() - start_s)
+
+
+async def one_by_one(way: Way, image: Image) -> float:
+    """The median time of a call that has no company, in microseconds."""
+    times_us = []
+    for _ in range(LONE_CALLS):
+        start_s = time.perf_counter()
+        way.read(await way.ask(image))
+        times_us.append(1e6 * (time.perf_counter() - start_s))
+    return statistics.median(times_us)
+
+
+def render(
+    rates: Rounds, lone_us: Rounds, repeats: Mapping[str, int], machine: dict[str, object]
+) -> str:
+    """The tables and the machine, in Markdown."""
+    repeated = ", ".join(f"{way} {count:,}" for way, count in repeats.items() if count)
+    note = (
+        f"Medians of {ROUNDS} rounds (`bench/sdk.py`), the clients in turn, against one server "
+        f"process with one worker, tritonclient {version('tritonclient')}, on {describe(machine)}. "
+        "Client and server ran on the same cores."
+    )
+    lines = [
+        *render_ways(f"{TASKS:,} calls at a time, rows/s", rates),
+        "",
+        *render_ways("one call at a time, p50, us", lone_us),
+        "",
+        note,
+    ]
+    if repeated:
+        lines.append(f"Calls whose stream was refused and that were made again: {repeated}.")
+    return "\n".join(lines)
+
+
+def render_ways(unit: str, figures: Rounds) -> list[str]:
+    """A row for each client: its figure, and the coalescing client's over it."""
+    lines = [
+        f"| | {unit} | least to most | coalesced / this | least to most |",
+        "|---|---|---|---|---|",
+    ]
+    for way, values in figures.items():
+        pairs = zip(figures[COALESCED], values, strict=True)
+        ratios = [ours / other for ours, other in pairs]
+        lines.append(
+            f"| {way} | {statistics.median(values):,.0f} "
+            f"| {min(values):,.0f} to {max(values):,.0f} "
+            f"| {statistics.median(ratios):.2f} | {min(ratios):.2f} to {max(ratios):.2f} |"
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    main()
