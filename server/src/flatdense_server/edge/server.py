@@ -334,6 +334,9 @@ def channel_options(options: EdgeOptions) -> list[tuple[str, Any]]:
         ("grpc.http2.bdp_probe", 0),
         # Each open stream takes memory, and without a limit one caller opens any number.
         ("grpc.max_concurrent_streams", MAX_STREAMS_OF_CONNECTION),
+        # Else gRPC counts streams that have ended against it, until it has let go of them, and
+        # refuses some calls of callers who keep to the limit.
+        ("grpc.http.overload_protection", 0),
         # Beyond these, of which the first is 1,000, gRPC ends calls with CANCELLED by itself: what
         # is too much for us is ours to say, with a status that callers understand.
         ("grpc.server.max_pending_requests", MAX_PENDING),
