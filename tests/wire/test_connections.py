@@ -33,10 +33,12 @@ def test_a_thousand_calls_at_a_time_on_one_connection_are_all_answered(
     image = np.random.default_rng(8).integers(0, 256, (28, 28), dtype=np.uint8)
 
     async def classify() -> list[str]:
+        """The answers that are not those of a lone call."""
         async with AsyncClient(server.address, coalesce=False, timeout_s=60) as client:
             expected = (await client.classify(image))[0].label
 
             async def call() -> list[str]:
+                """One caller, five calls."""
                 return [(await client.classify(image))[0].label for _ in range(5)]
 
             answers = await asyncio.gather(*(call() for _ in range(1000)))
