@@ -35,6 +35,17 @@ def test_rows_survive_the_wire(
     assert np.array_equal(got, sent)
 
 
+@pytest.mark.parametrize("rows", [1, 8])
+@pytest.mark.parametrize("dtype", [UINT8, FLOAT32])
+def test_pixels_are_not_copied(draw_rows: Callable[..., Rows], dtype: DType, rows: int) -> None:
+    """The engine gets a view of the message that came."""
+    sent = pb.ClassifyRequest(
+        images=draw_rows(rows, dtype).tobytes(), data_type=WIRE_TYPES[dtype]
+    ).SerializeToString()
+    got = CODEC.parse(sent).rows(max_rows=9)
+    assert np.shares_memory(got, np.frombuffer(sent, np.uint8))
+
+
 @pytest.mark.parametrize("data_type", [pb.DATA_TYPE_UNSPECIFIED, 3, 250])
 def test_a_type_that_is_not_stated_or_not_known_is_refused(data_type: int) -> None:
     """The data type is never guessed: the message names the field, both types and what came."""

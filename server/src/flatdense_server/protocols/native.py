@@ -16,8 +16,9 @@ from google.protobuf.message import DecodeError
 from flatdense_server.errors import InvalidInput
 from flatdense_server.explanation import Explanation
 from flatdense_server.protocols.messages import parse
+from flatdense_server.protocols.outlines import Outlines
 from flatdense_server.protocols.pixels import view_rows
-from flatdense_server.protocols.wire import WORTH_LIFTING_BYTES, encode_field, lift
+from flatdense_server.protocols.wire import encode_field
 from flatdense_server.selector import Selector
 from flatdense_server.summary import Identity, ModelFacts, ModelSummary
 from flatdense_server.tensors import (
@@ -136,26 +137,36 @@ def write_floats(values: npt.NDArray[np.float32] | None) -> bytes:
 class NativeCodec:
     """Classify, or each message of ClassifyStream. See Codec.
 
-    The pixels of big requests are found by hand, and not copied; all else is protobuf's.
+    The pixels are found by hand, and not copied; all else is protobuf's.
     """
 
     def __init__(self, rpc: str) -> None:
         self.method: Final = f"{SERVICE}/{rpc}"
+        self._outlines = Outlines(read_rest, last=(IMAGES,))
 
     def parse(self, data: bytes) -> NativeQuestion:
         """See Codec.parse."""
-        if len(data) >= WORTH_LIFTING_BYTES and (lifted := lift(data, last=(IMAGES,))):
-            with suppress(DecodeError):
-                message = pb.ClassifyRequest.FromString(lifted.rest)
-                # Else there are other pixels, or what protobuf would write in another way.
-                if not message.images and message.ByteSize() == len(lifted.rest):
-                    return NativeQuestion(message, lifted.contents)
+        if found := self._outlines.find(data):
+            message, values = found
+            return NativeQuestion(message, values.contents)
         whole = parse(pb.ClassifyRequest, data)
         return NativeQuestion(whole, whole.images)
 
     def refusal(self, data: bytes, text: str) -> None:  # noqa: ARG002 -- see Codec
         """See Codec.refusal."""
         return
+
+
+def read_rest(rest: bytes) -> pb.ClassifyRequest | None:
+    """A request without its pixels.
+
+    None where there are other pixels, or what protobuf would write in another way.
+    """
+    with suppress(DecodeError):
+        message = pb.ClassifyRequest.FromString(rest)
+        if not message.images and message.ByteSize() == len(rest):
+            return message
+    return None
 
 
 @lru_cache(maxsize=64)

@@ -10,9 +10,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-WORTH_LIFTING_BYTES: Final = 1 << 12
-"""Fewer are copied faster than they are found."""
-
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 
 ONE_BYTE_TAGS: Final = 1 << 7
@@ -30,6 +27,8 @@ class Lifted:
     rest: bytes
     """The message without it."""
     number: int
+    start: int
+    """Where its contents began in the message."""
     contents: memoryview
 
 
@@ -46,7 +45,7 @@ def lift(data: bytes, *path: int, last: Sequence[int]) -> Lifted | None:
     if lifted is None:
         return None
     rest, tag, (start, stop) = lifted
-    return Lifted(rest, tag >> 3, memoryview(data)[start:stop])
+    return Lifted(rest, tag >> 3, start, memoryview(data)[start:stop])
 
 
 def lift_span(

@@ -29,7 +29,8 @@ from flatdense_server.protocols.open_inference.tensors import (
     read_packed,
     read_raw,
 )
-from flatdense_server.protocols.wire import WORTH_LIFTING_BYTES, Lifted, encode_field, lift
+from flatdense_server.protocols.outlines import Outlines, Values
+from flatdense_server.protocols.wire import encode_field
 from flatdense_server.selector import Selector
 from flatdense_server.summary import Identity
 from flatdense_server.tensors import Outputs, Rows
@@ -48,10 +49,10 @@ class InferQuestion:
     """A ModelInferRequest. See Question."""
 
     message: pb.ModelInferRequest
-    """Perhaps without its values."""
+    """Perhaps without its values. Not to be changed."""
     raw: memoryview | None = None
     """Its values, where they were lifted out of raw_input_contents."""
-    packed: Lifted | None = None
+    packed: Values | None = None
     """Its values, where they were lifted out of the tensor's contents."""
     in_stream: bool = False
     timeout_s: float | None = None
@@ -117,23 +118,24 @@ def check_raw(tensor: InputTensor, entries: int) -> None:
 class InferCodec:
     """ModelInfer, or each message of ModelStreamInfer. See Codec.
 
-    The values of big requests are found by hand, and not copied; all else is protobuf's.
+    Raw values and packed ones are found by hand, and not copied; all else is protobuf's.
     """
 
     def __init__(self, rpc: str) -> None:
         self.method: Final = f"{SERVICE}/{rpc}"
         self._in_stream = rpc == "ModelStreamInfer"
+        self._raw = Outlines(read_beside_raw, last=(RAW_INPUT_CONTENTS,))
+        self._packed = Outlines(read_beside_packed, INPUTS, CONTENTS, last=tuple(FIELDS))
 
     def parse(self, data: bytes) -> InferQuestion:
         """See Codec.parse."""
-        question = lift_raw(data) if len(data) >= WORTH_LIFTING_BYTES else None
-        if question is None:
-            message = parse(pb.ModelInferRequest, data)
-            question = InferQuestion(message)
-            if not message.raw_input_contents:
-                question = lift_packed(data) or question
-        question.in_stream = self._in_stream
-        return question
+        if found := self._raw.find(data):
+            message, values = found
+            return InferQuestion(message, raw=values.contents, in_stream=self._in_stream)
+        if found := self._packed.find(data):
+            message, values = found
+            return InferQuestion(message, packed=values, in_stream=self._in_stream)
+        return InferQuestion(parse(pb.ModelInferRequest, data), in_stream=self._in_stream)
 
     def refusal(self, data: bytes, text: str) -> bytes | None:
         """See Codec.refusal."""
@@ -147,25 +149,19 @@ class InferCodec:
         return answer.SerializeToString()
 
 
-def lift_raw(data: bytes) -> InferQuestion | None:
-    """A request without its raw contents, and those; None where protobuf must parse it all."""
-    if not (lifted := lift(data, last=(RAW_INPUT_CONTENTS,))):
-        return None
-    message = parse_rest(lifted.rest)
+def read_beside_raw(rest: bytes) -> pb.ModelInferRequest | None:
+    """A request without its raw contents; None where protobuf must parse it all."""
+    message = parse_rest(rest)
     # Else there are other contents: which of them are meant is for the judge to say.
-    if message is None or message.raw_input_contents:
-        return None
-    return InferQuestion(message, raw=lifted.contents)
+    return None if message is None or message.raw_input_contents else message
 
 
-def lift_packed(data: bytes) -> InferQuestion | None:
-    """A request without its packed values, and those; None where protobuf must parse it all."""
-    if not (lifted := lift(data, INPUTS, CONTENTS, last=tuple(FIELDS))):
+def read_beside_packed(rest: bytes) -> pb.ModelInferRequest | None:
+    """A request without its packed values; None where protobuf must parse it all."""
+    message = parse_rest(rest)
+    if message is None or message.raw_input_contents or len(message.inputs) != 1:
         return None
-    message = parse_rest(lifted.rest)
-    if message is None or len(message.inputs) != 1 or message.inputs[0].contents.ListFields():
-        return None
-    return InferQuestion(message, packed=lifted)
+    return None if message.inputs[0].contents.ListFields() else message
 
 
 def parse_rest(rest: bytes) -> pb.ModelInferRequest | None:

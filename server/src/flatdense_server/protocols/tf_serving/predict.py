@@ -10,6 +10,7 @@ from flatdense_proto.twin import tensorflow_serving_pb2 as pb
 from google.protobuf.message import DecodeError
 
 from flatdense_server.protocols.messages import parse, public_name
+from flatdense_server.protocols.outlines import Outlines, Values
 from flatdense_server.protocols.pixels import scale_rows
 from flatdense_server.protocols.tf_serving.signatures import (
     Served,
@@ -27,13 +28,7 @@ from flatdense_server.protocols.tf_serving.tensors import (
     read_content,
     read_tensor,
 )
-from flatdense_server.protocols.wire import (
-    WORTH_LIFTING_BYTES,
-    Lifted,
-    begin_field,
-    encode_field,
-    lift,
-)
+from flatdense_server.protocols.wire import begin_field, encode_field
 from flatdense_server.selector import Selector
 from flatdense_server.summary import Identity
 from flatdense_server.tensors import (
@@ -59,12 +54,10 @@ class PredictQuestion:
     """A PredictRequest. See Question."""
 
     message: pb.PredictRequest
-    """Perhaps without the values of its one input."""
+    """Perhaps without the values of its one input. Not to be changed."""
     served: Served
-    data: bytes
-    """Which it was parsed from."""
-    lifted: Lifted | None = None
-    """Its values, where they were lifted out."""
+    found: Values | None = None
+    """Its values, where they were taken out."""
     outputs: tuple[str, ...] = ()
     as_content: bool = False
     """Whether the answer has tensor_content: where the request has."""
@@ -88,11 +81,8 @@ class PredictQuestion:
         if len(inputs) != 1 or INPUT_NAME not in inputs:
             raise unexpected_inputs(list(inputs))
         self.outputs = choose_outputs(self.served, message.output_filter)
-        tensor, lifted = inputs[INPUT_NAME], self.lifted
-        content = read_content(tensor, lifted)
-        if lifted is None and not content and (question := lift_values(self.data)):
-            # Values one by one: found so, they take a tenth of the time that protobuf takes.
-            tensor, lifted = question.message.inputs[INPUT_NAME], question.lifted
+        tensor, found = inputs[INPUT_NAME], self.found
+        content = read_content(tensor, found)
         self.as_content = len(content) > 0
         rows = read_tensor(
             f"inputs[{INPUT_NAME}]",
@@ -100,7 +90,7 @@ class PredictQuestion:
             dtypes=self.served.dtypes,
             max_rows=max_rows,
             content=content,
-            lifted=lifted,
+            found=found,
         )
         return scale_rows(rows) if self.hidden else rows
 
@@ -127,41 +117,40 @@ class PredictQuestion:
 class PredictCodec:
     """Predict. See Codec.
 
-    The values of big requests are found by hand, and not copied; all else is protobuf's.
+    The values are found by hand, and not copied; all else is protobuf's.
     """
 
     method: Final = f"{SERVICE}/Predict"
 
+    def __init__(self) -> None:
+        self._outlines = Outlines(read_rest, INPUTS, ENTRY_VALUE, last=BIG_FIELDS)
+
     def parse(self, data: bytes) -> PredictQuestion:
         """See Codec.parse. Raises NoSignature too."""
-        question = lift_values(data) if len(data) >= WORTH_LIFTING_BYTES else None
-        if question is None:
-            message = parse(pb.PredictRequest, data)
-            served = find_signature(message.model_spec.signature_name)
-            question = PredictQuestion(message, served, data)
-        return question
+        if found := self._outlines.find(data):
+            (message, served), values = found
+            return PredictQuestion(message, served, values)
+        message = parse(pb.PredictRequest, data)
+        return PredictQuestion(message, find_signature(message.model_spec.signature_name))
 
     def refusal(self, data: bytes, text: str) -> None:  # noqa: ARG002 -- see Codec
         """See Codec.refusal."""
         return
 
 
-def lift_values(data: bytes) -> PredictQuestion | None:
-    """A request without the values of its one input, and those; None where protobuf must parse it.
+def read_rest(rest: bytes) -> tuple[pb.PredictRequest, Served] | None:
+    """A request without the values of its one input; None where protobuf must parse it all.
 
     Raises NoSignature.
     """
-    if not (lifted := lift(data, INPUTS, ENTRY_VALUE, last=BIG_FIELDS)):
-        return None
     with suppress(DecodeError):
-        message = pb.PredictRequest.FromString(lifted.rest)
+        message = pb.PredictRequest.FromString(rest)
         # Else there is more than one input, or what protobuf would write in another way.
-        if len(message.inputs) == 1 and message.ByteSize() == len(lifted.rest):
+        if len(message.inputs) == 1 and message.ByteSize() == len(rest):
             (tensor,) = message.inputs.values()
             if any(field.number in BIG_FIELDS for field, _value in tensor.ListFields()):
                 return None
-            served = find_signature(message.model_spec.signature_name)
-            return PredictQuestion(message, served, data, lifted)
+            return message, find_signature(message.model_spec.signature_name)
     return None
 
 

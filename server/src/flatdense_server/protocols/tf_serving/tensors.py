@@ -9,8 +9,9 @@ import numpy.typing as npt
 from flatdense_proto.twin import tensorflow_pb2 as tf
 
 from flatdense_server.errors import InvalidInput
+from flatdense_server.protocols.outlines import Values
 from flatdense_server.protocols.pixels import convert_rows, count_rows, view_tensor
-from flatdense_server.protocols.wire import Lifted, encode_field, read_packed_varints
+from flatdense_server.protocols.wire import encode_field, read_packed_varints
 from flatdense_server.tensors import FLOAT32, PIXELS, Rows
 
 Tensor: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.int64]
@@ -20,7 +21,7 @@ CONTENT, FLOAT_VAL, DOUBLE_VAL, INT_VAL, INT64_VAL = 4, 5, 6, 7, 10
 """Fields of TensorProto."""
 
 BIG_FIELDS: Final = (CONTENT, FLOAT_VAL, DOUBLE_VAL, INT_VAL, INT64_VAL)
-"""Those that may be lifted out of it."""
+"""Those that may be taken out of it."""
 
 FLOATS: Final[dict[int, "np.dtype[Any]"]] = {
     FLOAT_VAL: np.dtype("<f4"),
@@ -67,11 +68,11 @@ def read_tensor(
     dtypes: Sequence[int],
     max_rows: int,
     content: bytes | memoryview,
-    lifted: Lifted | None,
+    found: Values | None,
 ) -> Rows:
     """The rows of a tensor of one of these types; `where` names it in errors.
 
-    `content` is what read_content() gave. One of BIG_FIELDS may have been lifted out of the tensor.
+    `content` is what read_content() gave. One of BIG_FIELDS may have been taken out of the tensor.
     Raises InvalidInput.
     """
     if tensor.dtype not in dtypes:
@@ -87,36 +88,36 @@ def read_tensor(
         return convert_rows(field, view_tensor(field, content, form.dtype, rows))
     field = f"{where}.{form.field}"
     values = None
-    if lifted and lifted.number == form.number:
-        values = read_packed(lifted)
+    if found and found.number == form.number:
+        values = read_packed(found)
     if values is None:
-        whole = merge(tensor, lifted)
+        whole = merge(tensor, found)
         listed = getattr(whole, form.field)
         values = np.fromiter(listed, form.stored, len(listed))
     return convert_rows(field, fill(field, values, tensor.dtype, rows))
 
 
-def read_content(tensor: tf.TensorProto, lifted: Lifted | None) -> bytes | memoryview:
+def read_content(tensor: tf.TensorProto, found: Values | None) -> bytes | memoryview:
     """The tensor_content, which may be empty."""
-    return lifted.contents if lifted and lifted.number == CONTENT else tensor.tensor_content
+    return found.contents if found and found.number == CONTENT else tensor.tensor_content
 
 
-def read_packed(lifted: Lifted) -> npt.NDArray[Any] | None:
+def read_packed(found: Values) -> npt.NDArray[Any] | None:
     """Packed values, of which floats are not copied; None where protobuf must read them."""
-    dtype = FLOATS.get(lifted.number)
+    dtype = FLOATS.get(found.number)
     if dtype is None:
-        return read_packed_varints(lifted.contents)
-    whole = len(lifted.contents) // dtype.itemsize * dtype.itemsize
-    return np.frombuffer(lifted.contents[:whole], dtype)
+        return read_packed_varints(found.contents)
+    whole = len(found.contents) // dtype.itemsize * dtype.itemsize
+    return np.frombuffer(found.contents[:whole], dtype)
 
 
-def merge(tensor: tf.TensorProto, lifted: Lifted | None) -> tf.TensorProto:
-    """The tensor as it was before something was lifted out of it."""
-    if lifted is None:
+def merge(tensor: tf.TensorProto, found: Values | None) -> tf.TensorProto:
+    """The tensor as it was before something was taken out of it."""
+    if found is None:
         return tensor
     whole = tf.TensorProto()
     whole.CopyFrom(tensor)
-    whole.MergeFromString(encode_field(lifted.number, bytes(lifted.contents)))
+    whole.MergeFromString(encode_field(found.number, bytes(found.contents)))
     return whole
 
 
