@@ -24,6 +24,16 @@ UINT8: Final[DType] = np.dtype(np.uint8)
 FLOAT32: Final[DType] = np.dtype(np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """When a batch ran."""
+
+    started_s: float
+    """On the clock of time.monotonic()."""
+    took_s: float
+    rows: int
+
+
 @dataclass(slots=True)  # not frozen: those take longer to make
 class Outputs:
     """What the network says of N rows."""
@@ -34,6 +44,8 @@ class Outputs:
     """[N]"""
     hidden: npt.NDArray[np.float32] | None = None
     """[N, H], where they were asked for and the network has two dense layers that are known."""
+    ran: Ran | None = None
+    """In which batch, where they were computed in one."""
 
     @classmethod
     def join(cls, pieces: "Sequence[Outputs]") -> "Outputs":
@@ -50,4 +62,4 @@ class Outputs:
     def cut(self, start: int, stop: int) -> "Outputs":
         """The answers to rows `start` to `stop`: views, no copy."""
         hidden = None if self.hidden is None else self.hidden[start:stop]
-        return Outputs(self.probabilities[start:stop], self.classes[start:stop], hidden)
+        return Outputs(self.probabilities[start:stop], self.classes[start:stop], hidden, self.ran)

@@ -103,7 +103,7 @@ def test_a_batch_is_expected_to_take_its_best_time(
     """Nothing of a size that never ran; later the least of its times, piece by piece."""
     servable = make_servable()
     assert servable.expected_s(3) == 0
-    took_s = [servable.compute([draw_rows(count)]).took_s for count in (3, 4, 3, 8)]
+    took_s = [servable.compute([draw_rows(count)]).ran.took_s for count in (3, 4, 3, 8)]
     assert servable.expected_s(4) == min(took_s[:3])
     assert servable.expected_s(1) == 0
     assert servable.expected_s(20) == pytest.approx(2 * took_s[3] + min(took_s[:3]))

@@ -8,8 +8,10 @@ from typing import Self
 import grpc
 
 from flatdense_server.edge.ledger import Ledger
+from flatdense_server.edge.timing import describe, is_wanted
 from flatdense_server.errors import DeadlineExpired
 from flatdense_server.selector import NOBODY, Answerer
+from flatdense_server.tensors import Outputs
 
 
 class Call:
@@ -40,6 +42,11 @@ class Call:
     def answered_by(self, answerer: Answerer) -> None:
         """Says which version the metrics of this call belong to."""
         self._answerer = answerer
+
+    def computed(self, outputs: Outputs) -> None:
+        """Tells a caller who asks what the call took. Not of streams, which have many answers."""
+        if is_wanted(self._context.invocation_metadata()):
+            self._context.set_trailing_metadata(describe(outputs.ran, self._started_s))
 
     def __enter__(self) -> Self:
         self._ledger.begin()

@@ -45,6 +45,7 @@ class ClassifierService:
             )
         outputs = pending.result()
         explained = explain(servable.weights, rows, outputs, class_index)
+        call.computed(outputs)
         return native.describe_explanation(outputs, explained, servable.identity)
 
     def _get_model(self, request: bytes, call: Call) -> pb.GetModelResponse:

@@ -15,6 +15,7 @@ from flatdense_server.edge.lane import Lane, LaneCall, LaneStream, Refusal
 from flatdense_server.edge.ledger import Ledger
 from flatdense_server.edge.status import status_of
 from flatdense_server.edge.stream import too_many_streams
+from flatdense_server.edge.timing import describe, is_wanted
 from flatdense_server.errors import DeadlineExpired, Draining, QueueFull
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
@@ -285,7 +286,11 @@ class Express:
         except Exception as error:  # noqa: BLE001 -- whatever it is, the caller is told
             self._refuse(passenger.call, error)
             return False
-        passenger.call.answer(message)
+        call = passenger.call
+        if is_wanted(call.metadata) and not call.in_stream:
+            call.answer(message, describe(outputs.ran, call.arrived_s))
+        else:
+            call.answer(message)
         return True
 
     def _count(self, answered: Sequence[Passenger], servable: Servable) -> None:

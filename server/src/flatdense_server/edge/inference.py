@@ -66,7 +66,9 @@ class Inference:
         with Call(context, codec.method, self._ledger) as call:
             pending = self._submit(codec, request, call)
             withdraw_on_end(context, pending.outputs)
-            return pending.answer()
+            answer = pending.answer()
+            call.computed(pending.outputs.result())
+            return answer
 
     def converse(
         self, codec: Codec, requests: Iterator[bytes], context: grpc.ServicerContext

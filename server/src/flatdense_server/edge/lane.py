@@ -65,9 +65,9 @@ class LaneCall:
     _core: CoreCall = field(repr=False)
     _end: Callable[..., None] = field(repr=False)
 
-    def answer(self, message: bytes) -> None:
+    def answer(self, message: bytes, metadata: Metadata | None = None) -> None:
         """Ends the call with OK."""
-        self._end(self._core, message, 0, b"", None)
+        self._end(self._core, message, 0, b"", metadata)
 
     def refuse(self, code: int, text: str, metadata: Metadata) -> None:
         """Ends the call with another status."""

@@ -18,7 +18,7 @@ from flatdense_server.models.shadow import LiveBatch, Shadow
 from flatdense_server.observe.instruments import Counter
 from flatdense_server.observe.metrics import Metrics
 from flatdense_server.summary import Identity
-from flatdense_server.tensors import Outputs, Rows
+from flatdense_server.tensors import Outputs, Ran, Rows
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +38,7 @@ class Computed:
     parts: Sequence[Rows]
     outputs: Outputs
     """Of all parts, in order."""
-    started_s: float
-    """On the clock of time.monotonic()."""
-    took_s: float
+    ran: Ran
 
     def split(self) -> list[Outputs]:
         """The outputs of each part."""
@@ -153,23 +151,24 @@ class Servable:
         if rows <= ladder.top:
             size = ladder.fit(rows)
             self._best_s[size] = min(took_s, self._best_s.get(size, took_s))
-        return Computed(parts, outputs, started_s, took_s)
+        outputs.ran = ran = Ran(started_s, took_s, rows)
+        return Computed(parts, outputs, ran)
 
     def record(self, batch: Computed, enqueued_s: Iterable[float]) -> None:
         """Counts a batch that was answered, and shows it to the shadow.
 
         `enqueued_s` is when each request came.
         """
-        self._inference_duration_s.observe(batch.took_s)
-        started_s = batch.started_s
+        started_s, took_s = batch.ran.started_s, batch.ran.took_s
+        self._inference_duration_s.observe(took_s)
         waited_s = [started_s - each_s for each_s in enqueued_s]
         self._queue_duration_s.observe(*waited_s)
         self._answer_s.inc(sum(waited_s) + len(waited_s) * (time.monotonic() - started_s))
-        self._compute_s.inc(len(waited_s) * batch.took_s)
+        self._compute_s.inc(len(waited_s) * took_s)
         self._last_inference_s.set(time.time())  # noqa: TID251 -- a date, not a duration
         self._count(batch)
         if self._shadow:
-            self._shadow.offer(LiveBatch(self.version, batch.parts, batch.outputs, batch.took_s))
+            self._shadow.offer(LiveBatch(self.version, batch.parts, batch.outputs, took_s))
 
     def close(self) -> None:
         """Answers what was accepted, then lets go of the engine."""
@@ -202,7 +201,7 @@ class Servable:
             self._batches[size] = metrics.batches.labels(*labels), metrics.batch_s.labels(*labels)
         batches, batch_s = self._batches[size]
         batches.inc()
-        batch_s.inc(batch.took_s)
+        batch_s.inc(batch.ran.took_s)
         counts = np.bincount(classes, minlength=len(self._predictions))
         for index in np.flatnonzero(counts):
             self._predictions[index].inc(int(counts[index]))
