@@ -1,7 +1,7 @@
 """What a call took, for callers who ask.
 
-They send `flatdense-timing` in the request's metadata, and get the trailer `server-timing`, which is
-written as the HTTP header of that name: https://www.w3.org/TR/server-timing/.
+They send `flatdense-timing` in the request's metadata, and get the trailer `server-timing`, which
+is written as the HTTP header of that name: https://www.w3.org/TR/server-timing/.
 """
 
 import time
