@@ -33,7 +33,7 @@ test: setup $(VENV)/.developing  ## Run the whole test suite
 lint: $(VENV)/.developing  ## Check style, spelling, docstrings and the floors
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
-	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md docs $(CODE)
+	$(BIN)/codespell README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs $(CODE)
 	$(BIN)/interrogate --quiet --config pyproject.toml $(CODE)
 	$(BIN)/lint-imports
 

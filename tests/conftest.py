@@ -5,16 +5,76 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import trustme
 from server_process import COMMAND, ServerProcess
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 Images = npt.NDArray[np.uint8]
+
+
+@dataclass
+class ServerFiles:
+    """The files of a server's certificate, of an authority made for the test."""
+
+    folder: Path
+    ca: trustme.CA = field(default_factory=trustme.CA)
+
+    @property
+    def cert(self) -> Path:
+        """The server's chain."""
+        return self.folder / "cert.pem"
+
+    @property
+    def key(self) -> Path:
+        """Its key."""
+        return self.folder / "key.pem"
+
+    @property
+    def roots(self) -> bytes:
+        """What its callers trust: PEM."""
+        pem: bytes = self.ca.cert_pem.bytes()
+        return pem
+
+    @property
+    def roots_file(self) -> Path:
+        """The same as a file."""
+        path = self.folder / "ca.pem"
+        path.write_bytes(self.roots)
+        return path
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """For the server's command line."""
+        return ("--tls-cert", str(self.cert), "--tls-key", str(self.key))
+
+    def issue(self, *names: str, **options: object) -> trustme.LeafCert:
+        """Writes a new certificate and its key: for localhost, or for these names."""
+        leaf = self.ca.issue_cert(*(names or ("localhost", "127.0.0.1")), **options)
+        self.cert.write_bytes(chain_of(leaf))
+        self.key.write_bytes(leaf.private_key_pem.bytes())
+        return leaf
+
+
+def chain_of(leaf: trustme.LeafCert) -> bytes:
+    """All certificates, as PEM."""
+    return b"".join(pem.bytes() for pem in leaf.cert_chain_pems)
+
+
+@pytest.fixture
+def server_files(tmp_path: Path) -> ServerFiles:
+    """With a good certificate for localhost."""
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    files = ServerFiles(folder)
+    files.issue()
+    return files
 
 
 @pytest.fixture(scope="session")

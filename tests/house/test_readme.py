@@ -1,4 +1,4 @@
-"""Each command and snippet of the README works as it stands."""
+"""Each command and snippet of the README, and each snippet of docs/sdk.md, works as it stands."""
 
 import os
 import re
@@ -13,9 +13,17 @@ import pytest
 
 pytestmark = pytest.mark.xdist_group("readme")
 
-README = Path(__file__).resolve().parents[2] / "README.md"
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def _blocks(path: str) -> list[tuple[str, str]]:
+    text = (REPOSITORY / path).read_text()
+    return re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+BLOCKS = _blocks("README.md")
 SNIPPETS = [text for language, text in BLOCKS if language == "python"]
+SDK_SNIPPETS = [text for language, text in _blocks("docs/sdk.md") if language == "python"]
 COMMANDS = [
     line for language, text in BLOCKS if language == "bash" for line in text.splitlines() if line
 ]
@@ -99,9 +107,9 @@ def test_each_command_works(checkout: Checkout, command: str) -> None:
     )
 
 
-@pytest.mark.parametrize("snippet", SNIPPETS)
+@pytest.mark.parametrize("snippet", [*SNIPPETS, *SDK_SNIPPETS])
 def test_each_snippet_works(checkout: Checkout, snippet: str) -> None:
-    """A snippet of the README, run as it stands, ends without an error and prints something."""
+    """A snippet, run as it stands, ends without an error and prints something."""
     done = subprocess.run(
         [sys.executable, "-c", checkout.localize(snippet)],
         cwd=checkout.folder,

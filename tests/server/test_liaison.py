@@ -12,7 +12,9 @@ from flatdense_server import liaison as module
 from flatdense_server.errors import LoadFailed, NotReady
 from flatdense_server.liaison import Liaison
 from flatdense_server.models.orders import Order
-from flatdense_server.post import Answer, Command, ControlWanted, FiguresWanted, Obeyed
+from flatdense_server.post import Answer, Command, ControlWanted, FiguresWanted, Obeyed, Renewed
+from flatdense_server.security.credentials import Credentials
+from flatdense_server.security.tokens import Token
 
 Orders = SimpleQueue[Order]
 
@@ -90,3 +92,17 @@ def test_a_command_becomes_an_order_that_reports(
         assert order.action == action
         order.done(reason)
         assert supervisor.recv() == Obeyed(token, reason)
+
+
+def test_other_credentials_are_passed_on() -> None:
+    """Whole, to whom they concern in the worker."""
+    theirs, ours = Pipe()
+    heard: SimpleQueue[Credentials] = SimpleQueue()
+    credentials = Credentials(tokens=(Token("alice", frozenset({"admin"}), bytes(32)),))
+    listening = threading.Thread(target=Liaison(ours).listen, args=(lambda _order: None, heard.put))
+    listening.start()
+    theirs.send(Renewed(credentials))
+    assert heard.get(timeout=5) == credentials
+    theirs.close()
+    listening.join()
+    ours.close()

@@ -4,7 +4,14 @@ import errno
 import socket
 
 import pytest
-from flatdense_server.listen import PortUnavailable, check_port, describe, listen, reserve
+from flatdense_server.listen import (
+    PortUnavailable,
+    check_port,
+    describe,
+    is_loopback,
+    listen,
+    reserve,
+)
 
 
 def test_port_0_picks_a_free_one() -> None:
@@ -70,3 +77,15 @@ def test_a_reserved_port_is_for_those_who_share_it() -> None:
                 other("grpc", "127.0.0.1", port)
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port))
+
+
+@pytest.mark.parametrize(
+    ("host", "stays"),
+    [
+        *((host, True) for host in ("127.0.0.1", "127.8.9.10", "::1", "localhost")),
+        *((host, False) for host in ("0.0.0.0", "::", "10.0.0.1", "digits.example", "")),
+    ],
+)
+def test_only_loopback_stays_on_the_machine(host: str, *, stays: bool) -> None:
+    """Of a name that may mean anything, it is not assumed."""
+    assert is_loopback(host) == stays

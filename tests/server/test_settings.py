@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import click
@@ -31,6 +32,7 @@ TABLE = [
     ("lane", "standard", "auto"),
     ("max_inflight", "67", 256),
     ("max_streams", "68", 64),
+    ("max_connections", "69", 16_384),
     ("drain_delay_s", "1.5", 0.0),
     ("grace_s", "2.5", 10.0),
     ("log_format", "json", "text"),
@@ -38,7 +40,10 @@ TABLE = [
 ]
 """Each option that takes a value: name, another value as text, default."""
 
-NO_DEFAULT = {"shadow_version"}
+NO_DEFAULT = {
+    *("shadow_version", "http_host", "plaintext_health_port"),
+    *("tls_cert", "tls_key", "tls_client_ca", "token_file"),
+}
 ON_OR_OFF = {"reflection": "reflection", "model_control": "no-model-control"}
 """Each option that has no value, and its default."""
 
@@ -101,6 +106,34 @@ def test_there_is_no_shadow_until_one_is_named(
     assert [each.shadow_version for each in seen] == [None, None, 7]
 
 
+def test_nothing_is_encrypted_or_asked_for_until_files_are_named(
+    command: click.Command, seen: list[Settings]
+) -> None:
+    """None by default and by an empty variable, of every option of security."""
+    names = sorted(NO_DEFAULT - {"shadow_version"})
+    invoke(command)
+    invoke(command, **dict.fromkeys(names, ""))
+    assert [getattr(each, name) for each in seen for name in names] == [None] * 2 * len(names)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--tls-cert=a"], "--tls-cert needs --tls-key."),
+        (["--tls-key=a"], "--tls-key needs --tls-cert."),
+        (["--tls-client-ca=a"], "--tls-client-ca needs --tls-cert and --tls-key."),
+        (["--tls-client-ca=a", "--tls-key=b"], "--tls-key needs --tls-cert."),
+    ],
+)
+def test_half_of_the_tls_files_is_refused(
+    command: click.Command, seen: list[Settings], options: list[str], said: str
+) -> None:
+    """Status 2, and what is missing by name: nothing is served less safely than was meant."""
+    result = invoke(command, *options)
+    assert (result.exit_code, seen) == (2, [])
+    assert said in result.stderr
+
+
 @pytest.mark.parametrize(("value", "reflection"), [("false", False), ("0", False), ("true", True)])
 def test_reflection_is_on_until_it_is_turned_off(
     command: click.Command, seen: list[Settings], value: str, *, reflection: bool
@@ -113,9 +146,18 @@ def test_reflection_is_on_until_it_is_turned_off(
 
 
 words = st.text("abcXYZ019_-. /:", min_size=1).filter(str.strip)
-settings = st.builds(
-    Settings,
+paths = words.map(Path)
+tls_files = st.fixed_dictionaries(
+    {"tls_cert": paths, "tls_key": paths, "tls_client_ca": st.none() | paths}
+)
+no_tls = st.just(dict.fromkeys(("tls_cert", "tls_key", "tls_client_ca")))
+plain_settings = st.builds(
+    partial,
+    st.just(Settings),
     host=words,
+    http_host=st.none() | words,
+    plaintext_health_port=st.none() | st.integers(0, 65535),
+    token_file=st.none() | paths,
     grpc_port=st.integers(0, 65535),
     http_port=st.integers(0, 65535),
     model_dir=words.map(Path),
@@ -133,6 +175,7 @@ settings = st.builds(
     lane=st.sampled_from(["auto", "express", "standard"]),
     max_inflight=st.integers(1, 4096),
     max_streams=st.integers(1, 4096),
+    max_connections=st.integers(1, 1 << 20),
     workers=st.integers(1, 1024),
     reflection=st.booleans(),
     model_control=st.booleans(),
@@ -141,6 +184,7 @@ settings = st.builds(
     log_format=st.sampled_from(["text", "json"]),
     log_level=st.sampled_from(["debug", "info", "warning", "error"]),
 )
+settings = st.builds(lambda make, tls: make(**tls), plain_settings, tls_files | no_tls)
 
 
 @given(settings=settings)
@@ -179,6 +223,8 @@ def test_the_printed_lines_are_an_environment_that_gives_the_same_settings(
         ("lane", "fast"),
         ("max_inflight", "0"),
         ("max_streams", "4097"),
+        ("max_connections", "0"),
+        ("plaintext_health_port", "65536"),
         ("workers", "0"),
         ("drain_delay_s", "-0.1"),
         ("grace_s", "soon"),

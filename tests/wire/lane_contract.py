@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
-from flatdense_server.edge.lane import Lane, LaneCall, LaneStream, Refusal
+from flatdense_server.edge.lane import Lane, LaneCall, LaneStream
+from flatdense_server.edge.refusal import Metadata, Refusal
 
 METHOD = "test.Service/Lane"
 STREAM = "test.Service/LaneStream"
@@ -177,16 +178,45 @@ def check_calls_that_are_not_read() -> None:
     with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
         method = channel.unary_unary(f"/{METHOD}")
         assert method(b"before") == b"before"
-        server.lane.refusal = Refusal(8, b"busy", (("x-back", "1"),))
+        refusal = make_refusal(8, b"busy")
+        server.lane.refusal = refusal
         for _ in range(100):
             error = fails(lambda: method(bytes(LIMIT_BYTES // 2), timeout=10))
             assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
             assert error.details() == "busy"
             assert ("x-back", "1") in error.trailing_metadata()
-        assert server.lane.refused[METHOD] == 100
+        assert server.lane.refused == {(METHOD, refusal): 100}
         server.lane.refusal = None
         check_answers(channel)
         assert server.lane.reading <= 1
+    server.stop()
+
+
+def make_refusal(code: int, text: bytes) -> Refusal:
+    """With this code of gRPC's."""
+    return Refusal(code=code, name="", text=text, metadata=(("x-back", "1"),), reason="")
+
+
+def check_a_gate() -> None:
+    """Metadata is judged before a call's message is read, and before a stream begins."""
+    refusal = make_refusal(16, b"who?")
+
+    def judge(metadata: Metadata) -> Refusal | None:
+        """Somebody by name."""
+        return None if ("x-name", "alice") in metadata else refusal
+
+    server = Server(echo)
+    server.lane.gate = judge
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        method = channel.unary_unary(f"/{METHOD}")
+        stream = channel.stream_stream(f"/{STREAM}")
+        for _ in range(100):
+            error = fails(lambda: method(bytes(LIMIT_BYTES // 2), timeout=10))
+            assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+            error = fails(lambda: list(stream(iter([b"x"]), timeout=10)))
+            assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+            assert method(b"me", metadata=(("x-name", "alice"),), timeout=10) == b"me"
+        assert server.lane.refused == {(METHOD, refusal): 100, (STREAM, refusal): 100}
     server.stop()
 
 
@@ -256,6 +286,7 @@ def main() -> None:
     server.stop()
     check_refusals()
     check_calls_that_are_not_read()
+    check_a_gate()
     check_tls()
     check_callers_that_leave()
     for _ in range(20):

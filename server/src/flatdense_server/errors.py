@@ -5,6 +5,8 @@ RequestError
 ├── NotFound          no such model, version or label
 ├── NoSignature       the model has no such signature
 ├── NotAllowed        the operator has not allowed it
+├── Unauthenticated   the caller has no credential that is known
+├── Forbidden         the caller's credential is not for this
 ├── LoadFailed        the model could not be loaded
 ├── NotReady          the model is still loading
 ├── Draining          the server is stopping
@@ -44,6 +46,14 @@ class NoSignature(RequestError):
 
 class NotAllowed(RequestError):
     """The operator has not allowed it. The message says how that is done."""
+
+
+class Unauthenticated(RequestError):
+    """The caller has no credential that is known. The message says nothing more."""
+
+
+class Forbidden(RequestError):
+    """The caller's credential is known, and not for this. The message says nothing more."""
 
 
 class LoadFailed(RequestError):

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from flatdense_server.observe.board import Board
 from flatdense_server.observe.boards import Boards
-from flatdense_server.post import Answer, Command, Ended, Failed, Ready, Report
+from flatdense_server.post import Answer, Command, Ended, Failed, Ready, Renewed, Report
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Keeper:
         """Begins. Once."""
         self._thread.start()
 
-    def send(self, message: Answer | Command) -> None:
+    def send(self, message: Answer | Command | Renewed) -> None:
         """Says something to the process; where there is none now, nobody hears."""
         if line := self._line:
             with suppress(OSError):

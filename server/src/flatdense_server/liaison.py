@@ -9,7 +9,16 @@ from typing import Any, Final
 from flatdense_server.errors import LoadFailed, NotReady
 from flatdense_server.models.orders import Action, Order
 from flatdense_server.observe.statistics import Figures
-from flatdense_server.post import Answer, Command, ControlWanted, FiguresWanted, Obeyed, Report
+from flatdense_server.post import (
+    Answer,
+    Command,
+    ControlWanted,
+    FiguresWanted,
+    Obeyed,
+    Renewed,
+    Report,
+)
+from flatdense_server.security.credentials import Credentials
 
 FIGURES_S: Final = 5.0
 """The supervisor takes milliseconds."""
@@ -45,8 +54,15 @@ class Liaison:
         """See ModelControl.unload."""
         self._control("unload")
 
-    def listen(self, obey: Callable[[Order], None]) -> None:
-        """Hears the supervisor until it is gone. `obey` must not wait until an order is done."""
+    def listen(
+        self,
+        obey: Callable[[Order], None],
+        renew: Callable[[Credentials], None] = lambda _credentials: None,
+    ) -> None:
+        """Hears the supervisor until it is gone. `obey` must not wait until an order is done.
+
+        `renew` gets the credentials that count from then on.
+        """
         while True:
             try:
                 heard = self._line.recv()
@@ -58,6 +74,8 @@ class Liaison:
                         asked.set_result(value)
                 case Command():
                     obey(self._order(heard))
+                case Renewed(credentials):
+                    renew(credentials)
 
     def _order(self, command: Command) -> Order:
         def done(reason: str) -> None:

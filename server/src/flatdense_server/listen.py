@@ -2,6 +2,7 @@
 
 import errno
 import socket
+from ipaddress import ip_address
 
 
 class PortUnavailable(Exception):
@@ -11,7 +12,7 @@ class PortUnavailable(Exception):
 def listen(use: str, host: str, port: int) -> socket.socket:
     """A listening TCP socket; port 0 picks a free one. Raises PortUnavailable.
 
-    `use` is grpc or http: it names the option to change.
+    `use` is grpc, http or plaintext-health: it names the option to change.
     """
     listener = socket.socket(family_of(host), socket.SOCK_STREAM)
     try:
@@ -52,15 +53,24 @@ def family_of(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
+def is_loopback(host: str) -> bool:
+    """Whether what is sent to this address stays on the machine. Of a name, only if it must."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def describe(use: str, host: str, port: int, error: OSError) -> str:
     """What is wrong with the address, and what to do."""
     option = f"--{use}-port"
     if error.errno == errno.EADDRINUSE:
         return (
             f"{host}:{port} is in use by another process. Stop it, or choose another port with "
-            f"{option} (FLATDENSE_{use.upper()}_PORT); 0 picks a free one."
+            f"{option} (FLATDENSE_{use.upper().replace('-', '_')}_PORT); 0 picks a free one."
         )
     if error.errno == errno.EACCES:
         return f"{host}:{port} needs more rights. Choose a port above 1023 with {option}."
     reason = error.strerror or str(error)
-    return f"cannot listen on {host}:{port}: {reason}. Check --host and {option}."
+    hosts = "--host" if use == "grpc" else "--http-host, --host"
+    return f"cannot listen on {host}:{port}: {reason}. Check {hosts} and {option}."

@@ -1,12 +1,13 @@
 """A worker's place in the service, and what is reported from there."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
 from flatdense_server.models.orders import Action
 from flatdense_server.observe.board import Board
+from flatdense_server.security.credentials import Credentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,8 @@ class Post:
     """Whether others serve: then it listens only when it is ready."""
     unloaded: bool = False
     """Whether the model was unloaded: then nothing is served until it is loaded."""
+    credentials: Credentials = field(default_factory=Credentials)
+    """Those that count when it is spawned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,17 @@ class Obeyed:
     """Why it failed; empty where it did not."""
 
 
-Report: TypeAlias = Listening | Ready | Failed | Ended | FiguresWanted | ControlWanted | Obeyed
-"""What a worker, or its keeper, says."""
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """Other credentials count from now on. Each worker is told in the same words."""
+
+    credentials: Credentials
+
+
+Report: TypeAlias = (
+    Listening | Ready | Failed | Ended | FiguresWanted | ControlWanted | Obeyed | Renewed
+)
+"""What a worker, its keeper or the custodian says."""
 
 
 @dataclass(frozen=True, slots=True)

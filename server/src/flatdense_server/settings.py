@@ -29,8 +29,14 @@ class Settings:
     """The effective settings. Field by field what OPTIONS says."""
 
     host: str
+    http_host: str | None
     grpc_port: int
     http_port: int
+    plaintext_health_port: int | None
+    tls_cert: Path | None
+    tls_key: Path | None
+    tls_client_ca: Path | None
+    token_file: Path | None
     model_dir: Path
     model_name: str
     engine: "EngineName"
@@ -47,6 +53,7 @@ class Settings:
     lane: "LaneChoice"
     max_inflight: int
     max_streams: int
+    max_connections: int
     reflection: bool
     model_control: bool
     drain_delay_s: float
@@ -77,6 +84,12 @@ def count(top: int) -> click.IntRange:
 
 OPTIONS: Final = (
     option("--host", kind=str, default="127.0.0.1", text="Address to listen on."),
+    click.option(
+        "--http-host",
+        help="Address to listen on by HTTP, where it is another one.",
+        show_default="the same as --host",
+        show_envvar=True,
+    ),
     option(
         "--grpc-port",
         kind=click.IntRange(0, MAX_PORT),
@@ -88,6 +101,40 @@ OPTIONS: Final = (
         kind=click.IntRange(0, MAX_PORT),
         default=8501,
         text="Port of the page, REST, /metrics, /healthz and /readyz; 0 picks a free one.",
+    ),
+    option(
+        "--plaintext-health-port",
+        kind=click.IntRange(0, MAX_PORT),
+        default=None,
+        text="Port of /healthz and /readyz alone, never encrypted: for probes, where the HTTP port "
+        "has TLS. 0 picks a free one.",
+    ),
+    option(
+        "--tls-cert",
+        kind=click.Path(path_type=Path),
+        default=None,
+        text="PEM file of the server's certificate and those between it and an authority. With it "
+        "the gRPC port and the HTTP port speak TLS and nothing else. Like the other files of "
+        "certificates and tokens it is read again when it changes.",
+    ),
+    option(
+        "--tls-key",
+        kind=click.Path(path_type=Path),
+        default=None,
+        text="PEM file of its private key.",
+    ),
+    option(
+        "--tls-client-ca",
+        kind=click.Path(path_type=Path),
+        default=None,
+        text="PEM file of authorities. With it callers must show a certificate of one of them.",
+    ),
+    option(
+        "--token-file",
+        kind=click.Path(path_type=Path),
+        default=None,
+        text="File of those who may call and the hashes of their tokens. With it callers must send "
+        "`authorization: Bearer ...`.",
     ),
     option(
         "--model-dir",
@@ -186,6 +233,12 @@ OPTIONS: Final = (
         default=64,
         text="Most open ClassifyStream calls of a worker.",
     ),
+    option(
+        "--max-connections",
+        kind=count(1 << 20),
+        default=16_384,
+        text="Most gRPC connections of a worker; more are closed as they come.",
+    ),
     click.option(
         "--reflection/--no-reflection",
         default=True,
@@ -236,6 +289,7 @@ def with_settings(run: Callable[..., None]) -> click.Command:
             values["workers"] = count_workers(values["engine"], values["device"])
         names = {field.name for field in fields(Settings)}
         settings = Settings(**{name: values.pop(name) for name in names})
+        check_tls(settings)
         run(settings, **values)
 
     collect.__doc__ = run.__doc__
@@ -264,6 +318,16 @@ class Command(click.Command):
             raise
 
 
+def check_tls(settings: Settings) -> None:
+    """Raises click.UsageError where one of the files is there and another one missing."""
+    cert, key = settings.tls_cert, settings.tls_key
+    if (cert is None) != (key is None):
+        given, missing = ("--tls-cert", "--tls-key") if cert else ("--tls-key", "--tls-cert")
+        raise click.UsageError(f"{given} needs {missing}.")
+    if settings.tls_client_ca and cert is None:
+        raise click.UsageError("--tls-client-ca needs --tls-cert and --tls-key.")
+
+
 def count_workers(engine: "EngineName", device: "DeviceName") -> int:
     """As many as there are cores to use; one where a GPU does the work."""
     has_gpu = any(Path("/dev").glob("nvidia[0-9]*"))
@@ -281,6 +345,15 @@ def quieten_tensorflow() -> None:
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # oneDNN announces itself at every level. XLA's code does not use it: the times are equal.
     environment.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+
+def quieten_grpc() -> None:
+    """Keeps a line for each handshake that fails out of the log: strangers could fill it.
+
+    Before grpc's import, or it is too late. What the operator set stays.
+    """
+    environment = os.environ  # noqa: TID251 -- gRPC is told in no other way
+    environment.setdefault("GRPC_VERBOSITY", "ERROR")
 
 
 def choose_grpc_listener() -> None:

@@ -14,8 +14,9 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from flatdense_server.commands import Commands
+from flatdense_server.custodian import Custodian
 from flatdense_server.keeper import Keeper
-from flatdense_server.listen import listen, reserve
+from flatdense_server.listen import is_loopback, listen, reserve
 from flatdense_server.observe.board import Board
 from flatdense_server.observe.boards import Boards
 from flatdense_server.observe.metrics import Metrics
@@ -29,13 +30,16 @@ from flatdense_server.post import (
     Obeyed,
     Post,
     Ready,
+    Renewed,
     Report,
 )
+from flatdense_server.security.certificates import TlsFiles
 from flatdense_server.settings import Settings
 from flatdense_server.signals import StopSignal
 
 if TYPE_CHECKING:
     from flatdense_server.http.backend import Backend
+    from flatdense_server.http.context import Contexts
     from flatdense_server.http.server import HttpServer
 
 log = logging.getLogger(__name__)
@@ -54,20 +58,28 @@ class ServiceFailed(Exception):
 class Supervisor:
     """Starts the workers side by side, replaces those that die, and drains them in the end.
 
-    The constructor binds the ports, before the seconds that loading takes, so that one in use is
-    known at once. It raises PortUnavailable. All else happens on the main thread, which run() is
-    called on, but for what HTTP asks.
+    The constructor reads the credentials and binds the ports, before the seconds that loading
+    takes, so that what is wrong there is known at once. It raises FileRefused and PortUnavailable.
+    All else happens on the main thread, which run() is called on, but for what HTTP asks.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._started_s = time.monotonic()
-        self._http_listener = listen("http", settings.host, settings.http_port)
+        self._metrics = Metrics()
+        self._custodian = Custodian(find_tls(settings), settings.token_file, self._metrics)
+        self._http_host = settings.http_host or settings.host
+        self._http_listener = listen("http", self._http_host, settings.http_port)
+        self._health_listener = (
+            listen("plaintext-health", self._http_host, settings.plaintext_health_port)
+            if settings.plaintext_health_port is not None
+            else None
+        )
         # Held, and never listened on: between two workers the port stays ours.
         self._reserved = reserve("grpc", settings.host, settings.grpc_port)
         self._inbox: SimpleQueue[tuple[int, Report] | None] = SimpleQueue()
         self._stop = StopSignal(lambda: self._inbox.put(None))
-        self._metrics = Metrics()
+        self._contexts: Contexts | None = None
         self._boards = Boards(self._metrics.families)
         self._boards.add(self._metrics.board)
         self._listening: frozenset[int] = frozenset()
@@ -90,12 +102,15 @@ class Supervisor:
     def run(self) -> None:
         """Serves until SIGTERM or Ctrl-C, then drains. Raises ServiceFailed."""
         settings = self._settings
+        if self._custodian.access and not self._custodian.context:
+            warn_of_plaintext(settings.host, self._http_host)
         with make_folder() as folder, self._stop.caught():
             self._folder = folder
             for keeper in self._keepers:
                 keeper.start()
+            self._custodian.start(lambda credentials: self._inbox.put((0, Renewed(credentials))))
             with self._open_backend() as backend:
-                http = self._open_http(backend)
+                servers = self._open_http(backend)
                 try:
                     while note := self._inbox.get():
                         self._hear(*note)
@@ -104,26 +119,52 @@ class Supervisor:
                     )
                 finally:
                     began_s = time.monotonic()
+                    self._custodian.stop()
                     self._end()
-                    http.stop()
+                    for server in servers:
+                        server.stop()
             log.info("stopped", extra={"drain_s": round(time.monotonic() - began_s, 1)})
 
     def _open_backend(self) -> "Backend":
         # Here and not above: the workers start while this is imported.
         from flatdense_server.http.backend import Backend  # noqa: PLC0415
 
-        return Backend(self._settings.model_name, self._find_backends, lambda: self._draining)
+        return Backend(
+            self._settings.model_name,
+            self._find_backends,
+            lambda: self._draining,
+            token=self._custodian.house_token,
+        )
 
-    def _open_http(self, backend: "Backend") -> "HttpServer":
+    def _open_http(self, backend: "Backend") -> "list[HttpServer]":
         from flatdense_server.http.app import make_app  # noqa: PLC0415
+        from flatdense_server.http.probes import make_probes_app  # noqa: PLC0415
         from flatdense_server.http.server import HttpServer  # noqa: PLC0415
         from flatdense_server.observe.exposition import Exposition  # noqa: PLC0415
 
         exposition = Exposition(self._boards, self._metrics.families, self._find_processes)
-        app = make_app(backend, exposition, max_request_rows=self._settings.max_request_rows)
-        server = HttpServer(app, self._http_listener)
-        server.start()
-        return server
+        app = make_app(
+            backend,
+            exposition,
+            max_request_rows=self._settings.max_request_rows,
+            access=self._custodian.access,
+            count_refused=lambda reason: self._metrics.rejected.labels(reason).inc(),
+        )
+        self._contexts = self._open_contexts()
+        context = self._contexts.listening if self._contexts else None
+        servers = [HttpServer(app, self._http_listener, context)]
+        if self._health_listener:
+            servers.append(HttpServer(make_probes_app(backend), self._health_listener))
+        for server in servers:
+            server.start()
+        return servers
+
+    def _open_contexts(self) -> "Contexts | None":
+        if not self._custodian.context:
+            return None
+        from flatdense_server.http.context import Contexts  # noqa: PLC0415
+
+        return Contexts(self._custodian.context)
 
     def _hear(self, number: int, report: Report) -> None:
         match report:
@@ -135,14 +176,14 @@ class Supervisor:
                 self._set_ready(self._ready | {number})
                 self._greet(number, facts)
             case Failed(reason):
-                if not self._served:
-                    raise ServiceFailed(reason)
-                log.error("worker failed", extra={"worker": number, "reason": reason})
+                self._hear_failure(number, reason)
             case FiguresWanted(token):
                 self._keepers[number - 1].send(Answer(token, self._boards.read()))
             case ControlWanted(token, action):
                 self._unloaded = action == "unload"
                 self._commands.begin(number, token, action, self._ready)
+            case Renewed():
+                self._renew(report)
             case Obeyed(token, reason):
                 self._commands.obeyed(number, token, reason)
             case Ended(cause, backoff_s):
@@ -153,6 +194,18 @@ class Supervisor:
                     "worker ended",
                     extra={"worker": number, "cause": cause, "restart_in_s": backoff_s},
                 )
+
+    def _hear_failure(self, number: int, reason: str) -> None:
+        if not self._served:
+            raise ServiceFailed(reason)
+        log.error("worker failed", extra={"worker": number, "reason": reason})
+
+    def _renew(self, renewed: Renewed) -> None:
+        """A worker that is about to be spawned gets these too: either way, or both."""
+        for keeper in self._keepers:
+            keeper.send(renewed)
+        if self._contexts and self._custodian.context:
+            self._contexts.replace(self._custodian.context)
 
     def _set_ready(self, ready: frozenset[int]) -> None:
         self._ready = ready
@@ -170,13 +223,17 @@ class Supervisor:
             )
 
     def _log_addresses(self) -> None:
-        host, http_port = self._settings.host, self._http_listener.getsockname()[1]
+        scheme = "https" if self._contexts else "http"
+        http = f"{self._http_host}:{self._http_listener.getsockname()[1]}"
+        health = self._health_listener
+        probes = f"http://{self._http_host}:{health.getsockname()[1]}" if health else ""
         log.info(
             "listening",
             extra={
-                "grpc": f"{host}:{self._reserved.getsockname()[1]}",
-                "page": f"http://{host}:{http_port}/",
-                "metrics": f"http://{host}:{http_port}/metrics",
+                "grpc": f"{self._settings.host}:{self._reserved.getsockname()[1]}",
+                "page": f"{scheme}://{http}/",
+                "metrics": f"{scheme}://{http}/metrics",
+                **({"probes": probes} if probes else {}),
                 "workers": len(self._keepers),
                 "flatdense": library_version("flatdense-server"),
             },
@@ -207,6 +264,7 @@ class Supervisor:
             supervisor=supervisor,
             relieves=self._served,
             unloaded=self._unloaded,
+            credentials=self._custodian.credentials,
         )
         return get_context("spawn").Process(
             target=run_worker, args=(self._settings, post), name=f"worker-{number}", daemon=True
@@ -226,12 +284,30 @@ class Supervisor:
         self._reserved.close()
 
 
+def find_tls(settings: Settings) -> TlsFiles | None:
+    """Where the certificates are, if there are any."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return TlsFiles(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+
+
 def run_worker(settings: Settings, post: Post) -> None:
     """What a worker process runs."""
     # Here: the supervisor itself needs nothing of it.
     from flatdense_server.worker import work  # noqa: PLC0415
 
     work(settings, post)
+
+
+def warn_of_plaintext(*hosts: str) -> None:
+    """Says that tokens can be read on their way, where their way is a network."""
+    open_hosts = sorted({host for host in hosts if not is_loopback(host)})
+    if open_hosts:
+        log.warning(
+            "tokens are sent in plaintext: give --tls-cert, or see to it that something in front "
+            "encrypts",
+            extra={"hosts": ", ".join(open_hosts)},
+        )
 
 
 def make_folder() -> "tempfile.TemporaryDirectory[str]":

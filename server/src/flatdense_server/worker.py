@@ -15,6 +15,7 @@ from flatdense_artifact import ArtifactError, list_versions
 from flatdense_server.batching.queue import QueueLimits
 from flatdense_server.edge.lane import LaneUnavailable
 from flatdense_server.edge.server import EdgeOptions, GrpcServer
+from flatdense_server.edge.tls import ServerTls
 from flatdense_server.engine.choice import EngineChoice, EngineOptions
 from flatdense_server.engine.cpus import usable_cpus
 from flatdense_server.engine.engine import EngineError
@@ -33,6 +34,8 @@ from flatdense_server.models.statuses import Statuses
 from flatdense_server.observe.logs import configure_logs
 from flatdense_server.observe.metrics import Metrics
 from flatdense_server.post import Failed, Listening, Post, Ready
+from flatdense_server.security.access import Access
+from flatdense_server.security.credentials import Credentials
 from flatdense_server.settings import Settings
 from flatdense_server.signals import StopSignal
 
@@ -91,6 +94,9 @@ class Worker:
             statuses=self._statuses,
             batch_wait_us=settings.batch_wait_us,
         )
+        tokens, certificates = post.credentials.tokens, post.credentials.certificates
+        self._access = Access(tokens) if tokens else None
+        self._tls = ServerTls(certificates) if certificates else None
         self._grpc: GrpcServer | None = None
         self._orders = Orders()
         self._following = threading.Thread(target=self._follow, name="follower", daemon=True)
@@ -119,7 +125,7 @@ class Worker:
 
     def _heed(self) -> None:
         """Stops when the supervisor is gone: nobody would replace or drain this process."""
-        self._liaison.listen(self._obey)
+        self._liaison.listen(self._obey, self._renew)
         self._orphaned = True
         self._stop.set()
 
@@ -133,6 +139,13 @@ class Worker:
 
         self._orders.put(Order(order.action, done))
 
+    def _renew(self, credentials: Credentials) -> None:
+        """What was let in stays; who comes from now on meets these."""
+        if self._access and credentials.tokens:
+            self._access.replace(credentials.tokens)
+        if self._tls and credentials.certificates:
+            self._tls.replace(credentials.certificates)
+
     def _listen(self) -> GrpcServer:
         server = GrpcServer(
             edge_options(self._settings, self._post),
@@ -140,6 +153,8 @@ class Worker:
             metrics=self._metrics,
             figures=self._liaison.figures,
             control=self._liaison if self._settings.model_control else None,
+            access=self._access,
+            tls=self._tls,
         )
         server.start()
         self._grpc = server
@@ -263,6 +278,7 @@ def edge_options(settings: Settings, post: Post) -> EdgeOptions:
         max_request_rows=settings.max_request_rows,
         max_inflight=settings.max_inflight,
         max_streams=settings.max_streams,
+        max_connections=settings.max_connections,
         reflection=settings.reflection,
         lane=settings.lane,
         queue=queue_limits(settings),

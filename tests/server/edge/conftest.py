@@ -14,6 +14,7 @@ from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
 from flatdense_server.observe.boards import Boards
 from flatdense_server.observe.metrics import Metrics
+from flatdense_server.security.access import Access
 from flatdense_server.tensors import UINT8, Outputs, Rows
 from google.protobuf.message import Message
 from grpc_status import rpc_status
@@ -48,6 +49,8 @@ def start_server(
         *,
         reflection: bool = True,
         queue: QueueLimits = ROOMY,
+        max_connections: int = 100,
+        access: Access | None = None,
     ) -> GrpcServer:
         """Binds a free port and starts."""
         options = EdgeOptions(
@@ -56,6 +59,7 @@ def start_server(
             max_request_rows=max_request_rows,
             max_inflight=max_inflight,
             max_streams=max_streams,
+            max_connections=max_connections,
             reflection=reflection,
             lane=lane,
             queue=queue,
@@ -63,7 +67,11 @@ def start_server(
             batch_wait_s=0,
         )
         server = GrpcServer(
-            options, registry=registry, metrics=metrics, figures=service_boards.read
+            options,
+            registry=registry,
+            metrics=metrics,
+            figures=service_boards.read,
+            access=access,
         )
         server.start()
         started.append(server)

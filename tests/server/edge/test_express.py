@@ -12,9 +12,10 @@ import pytest
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_server.batching.queue import QueueLimits
 from flatdense_server.edge.express import Express, ExpressOptions
-from flatdense_server.edge.lane import LaneCall, LaneStream, Refusal
+from flatdense_server.edge.lane import LaneCall, LaneStream
 from flatdense_server.edge.ledger import Ledger
-from flatdense_server.errors import Draining
+from flatdense_server.edge.refusal import Refusal, refusal_of
+from flatdense_server.errors import Draining, QueueFull
 from flatdense_server.models.registry import Registry, Routes
 from flatdense_server.models.servable import Servable
 from flatdense_server.observe.metrics import Metrics
@@ -34,7 +35,7 @@ class ScriptedLane:
     def __init__(self) -> None:
         self.ended = False
         self.refusal: Refusal | None = None
-        self.refused: Counter[str] = Counter()
+        self.refused: Counter[tuple[str, Refusal]] = Counter()
         self.reading = 0
         self.crowded = False
         """Whether there is always more to take."""
@@ -305,7 +306,7 @@ def test_calls_that_end_before_they_are_read_are_counted(
     sample: Callable[..., float | None],
 ) -> None:
     """Once, by method and as refused: operators see overload wherever it is answered."""
-    lane.refused[METHOD] = 3
+    lane.refused[METHOD, refusal_of(QueueFull("busy"))] = 3
     seen = call_with(draw_rows(1))
     lane.arrive(seen.call)
     assert len(seen.end().classes) == 1

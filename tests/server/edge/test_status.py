@@ -8,12 +8,14 @@ from flatdense_server.edge.status import STATUSES, Status, is_unexpected, status
 from flatdense_server.errors import (
     DeadlineExpired,
     Draining,
+    Forbidden,
     InferenceFailed,
     InvalidInput,
     NotFound,
     NotReady,
     QueueFull,
     RequestError,
+    Unauthenticated,
 )
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
@@ -27,6 +29,8 @@ EXPECTED = [
     (Draining("stopping"), grpc.StatusCode.UNAVAILABLE),
     (QueueFull("busy"), grpc.StatusCode.RESOURCE_EXHAUSTED),
     (DeadlineExpired("late"), grpc.StatusCode.DEADLINE_EXCEEDED),
+    (Unauthenticated("who?"), grpc.StatusCode.UNAUTHENTICATED),
+    (Forbidden("no"), grpc.StatusCode.PERMISSION_DENIED),
     (InferenceFailed("engine"), grpc.StatusCode.INTERNAL),
     (CancelledError(), grpc.StatusCode.CANCELLED),
     (GeneratorExit(), grpc.StatusCode.CANCELLED),

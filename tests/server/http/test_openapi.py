@@ -6,6 +6,8 @@ import httpx
 import pytest
 from flatdense_server.http.app import make_app
 from flatdense_server.http.backend import Backend
+from flatdense_server.http.gate import scope_of
+from flatdense_server.http.openapi import describe_api
 from flatdense_server.observe.exposition import Exposition
 from starlette.routing import Route
 
@@ -92,3 +94,16 @@ def test_the_examples_are_answered(
     ):
         example = description["components"]["schemas"][name]["example"]
         assert client.post(path, json=example).status_code == 500
+
+
+def test_tokens_are_described_where_they_are_wanted() -> None:
+    """Of every operation but those that are open; without tokens there is no word of them."""
+    assert "security" not in describe_api("mnist")
+    described = describe_api("mnist", wants_tokens=True)
+    assert described["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    assert described["security"] == [{"token": []}]
+    for path, item in described["paths"].items():
+        is_open = scope_of(path) is None
+        for method in item.keys() - {"parameters"}:
+            assert ("401" in item[method]["responses"]) != is_open
+            assert (item[method].get("security") == []) == is_open

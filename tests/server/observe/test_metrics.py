@@ -29,6 +29,9 @@ INTERFACE = {
     "batch_seconds": ("counter", {"ladder_rows"} | MODEL),
     "last_inference_timestamp_seconds": ("gauge", MODEL),
     "inflight_requests": ("gauge", set()),
+    "tls_certificate_expiry_timestamp_seconds": ("gauge", set()),
+    "tls_certificate_valid": ("gauge", set()),
+    "token_file_valid": ("gauge", set()),
     "worker_restarts": ("counter", set()),
     "workers": ("gauge", set()),
     "rejected": ("counter", {"reason"}),
@@ -71,6 +74,9 @@ def touched(metrics: Metrics) -> Metrics:
     metrics.batch_s.labels(*model, 64).inc(0.1)
     metrics.last_inference_s.labels(*model).set(1e9)
     metrics.inflight.inc()
+    metrics.certificate_expiry_s.labels().set(1e9)
+    metrics.certificate_valid.labels().set(1)
+    metrics.token_file_valid.labels().set(1)
     metrics.rejected.labels("queue_full").inc()
     metrics.deadline_expired.labels("queue").inc()
     metrics.set_model_state("mnist", 1, "ready")

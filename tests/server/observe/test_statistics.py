@@ -33,12 +33,12 @@ def test_a_batch_counts_for_each_of_its_requests(
     """Three requests of six rows in one batch of eight: its time is the time of each."""
     servable = make_servable()
     computed = servable.compute([draw_rows(count) for count in (1, 2, 3)])
-    servable.record(computed, [computed.started_s - waited for waited in (1.0, 2.0, 3.0)])
+    servable.record(computed, [computed.ran.started_s - waited for waited in (1.0, 2.0, 3.0)])
     found = statistics(service_boards)
     assert found.rows == 6
     assert found.queued == Total(3, pytest.approx(6.0))
-    assert found.computed == Total(3, pytest.approx(3 * computed.took_s))
-    assert found.batches == {8: Total(1, pytest.approx(computed.took_s))}
+    assert found.computed == Total(3, pytest.approx(3 * computed.ran.took_s))
+    assert found.batches == {8: Total(1, pytest.approx(computed.ran.took_s))}
     assert found.answered.count == 3
     assert found.answered.took_s >= found.queued.took_s + found.computed.took_s
     assert found.last_inference_s > 1e9

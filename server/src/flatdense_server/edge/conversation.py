@@ -9,8 +9,9 @@ from typing import Final
 
 import grpc
 
-from flatdense_server.edge.lane import LaneCall, LaneStream, Metadata
+from flatdense_server.edge.lane import LaneCall, LaneStream
 from flatdense_server.edge.ledger import Ledger
+from flatdense_server.edge.refusal import Metadata
 from flatdense_server.edge.status import Status
 from flatdense_server.edge.stream import WINDOW
 from flatdense_server.errors import DeadlineExpired, RequestError

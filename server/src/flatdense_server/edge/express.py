@@ -11,9 +11,9 @@ from typing import Final
 from flatdense_server.batching.queue import QueueLimits, ReadyQueue
 from flatdense_server.edge.call import soonest
 from flatdense_server.edge.conversation import Conversation
-from flatdense_server.edge.lane import Lane, LaneCall, LaneStream, Refusal
+from flatdense_server.edge.lane import Lane, LaneCall, LaneStream
 from flatdense_server.edge.ledger import Ledger
-from flatdense_server.edge.status import status_of
+from flatdense_server.edge.refusal import refusal_of
 from flatdense_server.edge.stream import too_many_streams
 from flatdense_server.edge.timing import describe, is_wanted
 from flatdense_server.errors import DeadlineExpired, Draining, QueueFull
@@ -194,7 +194,8 @@ class Express:
         lane.refusal = self._busy if self._is_full() else None
         if lane.refused:
             self.taken += lane.refused.total()
-            self._ledger.refuse(lane.refused, "RESOURCE_EXHAUSTED", "queue_full")
+            for (method, refusal), refused in lane.refused.items():
+                self._ledger.refuse(method, refusal, refused)
             lane.refused.clear()
 
     def _is_full(self) -> bool:
@@ -326,9 +327,3 @@ class Express:
             conversation.refuse(too_many_streams(self._options.max_streams))
         else:
             conversation.begin()
-
-
-def refusal_of(error: BaseException) -> Refusal:
-    """How the lane says what this error says."""
-    status = status_of(error, "")
-    return Refusal(status.code.value[0], status.message.encode(), status.metadata)

@@ -15,9 +15,8 @@ from typing import Any, Final, TypeAlias, cast
 
 import grpc
 
+from flatdense_server.edge.refusal import Metadata, Refusal
 from flatdense_server.selector import NOBODY, Answerer
-
-Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
 
 # grpcio's own objects have no types.
 Event: TypeAlias = Any
@@ -72,15 +71,6 @@ class LaneCall:
     def refuse(self, code: int, text: str, metadata: Metadata) -> None:
         """Ends the call with another status."""
         self._end(self._core, None, code, text.encode(), metadata)
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """How calls are ended before their message is read."""
-
-    code: int
-    text: bytes
-    metadata: Metadata
 
 
 class LaneStream:
@@ -160,10 +150,12 @@ class Lane:
         self._on_stream: Callable[[LaneStream], None] = refuse_stream
         self.ended = False
         """Whether the server has shut down, and everything of it was taken."""
+        self.gate: Callable[[Metadata], Refusal | None] | None = None
+        """Where it is set, it judges each new call, of which nothing but the headers has come."""
         self.refusal: Refusal | None = None
         """While it is set, new calls end with it, and their messages are not read."""
-        self.refused: Counter[str] = Counter()
-        """How many did, by method. Whoever counts them takes them out."""
+        self.refused: Counter[tuple[str, Refusal]] = Counter()
+        """How many ended so, by method. Whoever counts them takes them out."""
         self._reading: deque[LaneCall] = deque()
         try:
             self._cygrpc = cygrpc = import_module("grpc._cython.cygrpc")
@@ -235,8 +227,9 @@ class Lane:
         def begin(event: Event) -> None:
             if event.success:  # else the server shuts down
                 self._ask_for(method)
-                if self.refusal:
-                    self._refuse_unread(method, event.call, self.refusal)
+                refusal = self.gate(event.invocation_metadata) if self.gate else None
+                if refusal := refusal or self.refusal:
+                    self._refuse_unread(method, event.call, refusal)
                 elif method in self._stream_methods:
                     self._on_stream(self._begin_stream(method, event))
                 else:
@@ -248,7 +241,7 @@ class Lane:
             return  # the server shuts down
 
     def _refuse_unread(self, method: str, core: CoreCall, refusal: Refusal) -> None:
-        self.refused[method] += 1
+        self.refused[method, refusal] += 1
         self._end(core, None, refusal.code, refusal.text, refusal.metadata)
 
     def _begin_stream(self, method: str, event: Event) -> LaneStream:

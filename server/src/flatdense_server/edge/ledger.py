@@ -3,19 +3,17 @@
 import logging
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Sequence
 
 import grpc
 
+from flatdense_server.edge.refusal import REASONS, Refusal
 from flatdense_server.edge.status import Status, is_unexpected, status_of
-from flatdense_server.errors import DeadlineExpired, Draining, NotReady, QueueFull
+from flatdense_server.errors import DeadlineExpired
 from flatdense_server.observe.metrics import CallSeries, Metrics
 from flatdense_server.selector import NOBODY, Answerer
 
 log = logging.getLogger(__name__)
-
-REJECTIONS: Final = {QueueFull: "queue_full", NotReady: "not_ready", Draining: "draining"}
 
 
 class Ledger:
@@ -53,7 +51,7 @@ class Ledger:
             )
         if isinstance(error, DeadlineExpired):
             self._metrics.deadline_expired.labels("queue").inc()
-        for refused, reason in REJECTIONS.items():
+        for refused, reason in REASONS.items():
             if isinstance(error, refused):
                 self._metrics.rejected.labels(reason).inc()
         return status
@@ -62,11 +60,10 @@ class Ledger:
         """An RPC that came at this time ended with a status of this code, by name."""
         self._end(method, answerer, (started_s,), code)
 
-    def refuse(self, calls: Mapping[str, int], code: str, reason: str) -> None:
-        """RPCs of these methods, which begin() does not know of, were refused before all else."""
-        for method, count in calls.items():
-            self._metrics.requests.labels(method, *NOBODY, code).inc(count)
-            self._metrics.rejected.labels(reason).inc(count)
+    def refuse(self, method: str, refusal: Refusal, calls: int = 1) -> None:
+        """RPCs, which begin() does not know of, were refused before all else."""
+        self._metrics.requests.labels(method, *NOBODY, refusal.name).inc(calls)
+        self._metrics.rejected.labels(refusal.reason).inc(calls)
 
     def _end(self, method: str, answerer: Answerer, started_s: Sequence[float], code: str) -> None:
         key = (method, answerer, code)

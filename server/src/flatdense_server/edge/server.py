@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection
 from flatdense_server.batching.queue import QueueLimits
 from flatdense_server.edge.classifier import ClassifierService
 from flatdense_server.edge.express import Express, ExpressOptions
+from flatdense_server.edge.gate import Gate, make_lane_gate
 from flatdense_server.edge.health import Health
 from flatdense_server.edge.inference import Inference
 from flatdense_server.edge.lane import Lane, LaneUnavailable
@@ -25,6 +26,7 @@ from flatdense_server.edge.reflection import register_reflection
 from flatdense_server.edge.service import make_handlers
 from flatdense_server.edge.stream import Streams
 from flatdense_server.edge.tf_serving import ModelService, PredictionService
+from flatdense_server.edge.tls import ServerTls
 from flatdense_server.listen import check_port
 from flatdense_server.models.registry import Registry
 from flatdense_server.observe.metrics import Metrics
@@ -34,6 +36,7 @@ from flatdense_server.protocols.native import NativeCodec
 from flatdense_server.protocols.open_inference.infer import InferCodec
 from flatdense_server.protocols.tf_serving.classify import ClassifyCodec
 from flatdense_server.protocols.tf_serving.predict import PredictCodec
+from flatdense_server.security.access import Access
 from flatdense_server.tensors import PIXELS
 
 log = logging.getLogger(__name__)
@@ -76,6 +79,12 @@ WINDOW_BYTES: Final = 1 << 17
 
 MAX_PENDING: Final = 1 << 20
 
+MAX_METADATA_BYTES: Final = 1 << 14
+"""Of a call's headers. By default gRPC refuses some calls from half of this on, by chance."""
+
+HANDSHAKE_MS: Final = 20_000
+"""For a new connection to say what it is."""
+
 FLOAT32_ROW_BYTES: Final = 4 * PIXELS
 
 
@@ -95,6 +104,8 @@ class EdgeOptions:
     """Unary calls answered at a time, a thread each. A few more wait; beyond those gRPC refuses."""
     max_streams: int
     """Open ClassifyStream calls: two threads each, but on the express lane."""
+    max_connections: int
+    """More are closed as they come."""
     reflection: bool
     lane: LaneChoice
     queue: QueueLimits
@@ -127,10 +138,13 @@ class GrpcServer:
         metrics: Metrics,
         figures: Callable[[], Figures] = dict,
         control: ModelControl | None = None,
+        access: Access | None = None,
+        tls: ServerTls | None = None,
     ) -> None:
         """`figures()` are those of the whole service, as far as they are known.
 
-        `control` is for callers who may use it.
+        `control` is for callers who may use it. Without `access` nobody needs a token, without
+        `tls` nothing is encrypted; `backend` never is.
         """
         ledger = Ledger(metrics)
         self._streams = Streams(max_streams=options.max_streams)
@@ -139,6 +153,7 @@ class GrpcServer:
         self._stream_handlers = HandlerPool(options.max_streams + 1)
         self._server = grpc.server(
             self._handlers,
+            interceptors=[Gate(access, ledger)] if access else [],
             options=channel_options(options),
             maximum_concurrent_rpcs=options.max_inflight + options.max_streams + WATCHERS,
         )
@@ -147,6 +162,7 @@ class GrpcServer:
             options,
             registry,
             ledger,
+            access,
         )
         self.lane: Final = "express" if self._express else "standard"
         """Which way the calls go that classify."""
@@ -178,7 +194,7 @@ class GrpcServer:
         if options.reflection:
             names += [health.SERVICE_NAME, reflection.SERVICE_NAME]
             register_reflection(self._server, names, WATCHERS)
-        self.port = bind(self._server, options)
+        self.port = bind(self._server, options, tls)
 
     def start(self) -> None:
         """Takes calls. Until the registry has a version they are refused as not ready."""
@@ -269,7 +285,11 @@ class HandlerPool(ThreadPoolExecutor):
 
 
 def make_express(
-    server: grpc.Server, options: EdgeOptions, registry: Registry, ledger: Ledger
+    server: grpc.Server,
+    options: EdgeOptions,
+    registry: Registry,
+    ledger: Ledger,
+    access: Access | None,
 ) -> Express | None:
     """The express lane of a server, for all methods that classify; None where there is none.
 
@@ -287,6 +307,8 @@ def make_express(
             raise
         log.warning("no express lane: calls go the public way", extra={"reason": str(error)})
         return None
+    if access:
+        lane.gate = make_lane_gate(access)
     return Express(
         lane,
         CODECS,
@@ -312,19 +334,26 @@ def wait_quiet(count: Callable[[], int], quiet_s: float, *, at_most_s: float) ->
         time.sleep(min(quiet_s, left_s))
 
 
-def bind(server: grpc.Server, options: EdgeOptions) -> int:
+def bind(server: grpc.Server, options: EdgeOptions, tls: ServerTls | None) -> int:
     """Binds the addresses and gives the port's number. Raises PortUnavailable."""
     host, port = options.host, options.port
     if not options.share_port:
         check_port("grpc", host, port)
     if options.backend:
         server.add_insecure_port(options.backend)
-    return server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if tls:
+        return server.add_secure_port(address, tls.credentials)
+    return server.add_insecure_port(address)
 
 
 def channel_options(options: EdgeOptions) -> list[tuple[str, Any]]:
     """The settings of grpc itself."""
     return [
+        ("grpc.max_allowed_incoming_connections", options.max_connections),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
+        ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
         # On by default, a second server would silently share the port of the first.
         ("grpc.so_reuseport", int(options.share_port)),
         ("grpc.max_receive_message_length", options.max_message_bytes),
@@ -342,6 +371,6 @@ def channel_options(options: EdgeOptions) -> list[tuple[str, Any]]:
         ("grpc.server.max_pending_requests", MAX_PENDING),
         ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING),
         # Clients may ping idle connections every 10 s to find dead ones.
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),
     ]

@@ -15,6 +15,7 @@ from grpc_status import rpc_status
 from flatdense_server.errors import (
     DeadlineExpired,
     Draining,
+    Forbidden,
     InferenceFailed,
     InvalidInput,
     LoadFailed,
@@ -24,6 +25,7 @@ from flatdense_server.errors import (
     NotReady,
     QueueFull,
     RequestError,
+    Unauthenticated,
 )
 
 Metadata = tuple[tuple[str, str | bytes], ...]
@@ -67,6 +69,8 @@ STATUSES: Final[dict[type[RequestError], tuple[grpc.StatusCode, Callable[..., Me
     NotFound: (grpc.StatusCode.NOT_FOUND, resource),
     NoSignature: (grpc.StatusCode.FAILED_PRECONDITION, None),
     NotAllowed: (grpc.StatusCode.PERMISSION_DENIED, None),
+    Unauthenticated: (grpc.StatusCode.UNAUTHENTICATED, None),
+    Forbidden: (grpc.StatusCode.PERMISSION_DENIED, None),
     LoadFailed: (grpc.StatusCode.FAILED_PRECONDITION, None),
     NotReady: (grpc.StatusCode.UNAVAILABLE, retry),
     Draining: (grpc.StatusCode.UNAVAILABLE, retry),

@@ -1,39 +1,43 @@
 """The HTTP routes."""
 
+from collections.abc import Callable
+
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from flatdense_server.http.backend import Backend, BackendUnavailable
+from flatdense_server.http.backend import Backend
 from flatdense_server.http.errors import HANDLERS
 from flatdense_server.http.exchange import JSON, Exchange, encode
+from flatdense_server.http.gate import Gate
 from flatdense_server.http.limits import Limits
 from flatdense_server.http.open_inference import OpenInference
 from flatdense_server.http.openapi import describe_api
 from flatdense_server.http.page import render_page
+from flatdense_server.http.probes import Probes
 from flatdense_server.http.tf_serving import TensorflowServing
 from flatdense_server.observe.exposition import Exposition
+from flatdense_server.security.access import Access
 
 
-def make_app(backend: Backend, exposition: Exposition, *, max_request_rows: int) -> Starlette:
-    """/ the page, /healthz (live), /readyz (ready), /metrics; /v2 and /v1 REST, /openapi.json."""
+def make_app(
+    backend: Backend,
+    exposition: Exposition,
+    *,
+    max_request_rows: int,
+    access: Access | None = None,
+    count_refused: Callable[[str], None] = lambda _reason: None,
+) -> Starlette:
+    """/ the page, /healthz (live), /readyz (ready), /metrics; /v2 and /v1 REST, /openapi.json.
+
+    Without `access` nobody needs a token. `count_refused` gets why each request was not let in.
+    """
 
     def page(_request: Request) -> Response:
         """What is served, for people."""
         return HTMLResponse(render_page(backend))
-
-    async def healthz(_request: Request) -> Response:
-        """Live: the process answers."""
-        return JSONResponse({"live": True})
-
-    def readyz(_request: Request) -> Response:
-        """Ready: a call would be taken."""
-        try:
-            model = backend.get_model()
-        except BackendUnavailable as error:
-            return JSONResponse({"ready": False, "reason": str(error)}, status_code=503)
-        return JSONResponse({"ready": True, "model": model.name, "version": model.version})
 
     def expose(request: Request) -> Response:
         """The metrics, for Prometheus."""
@@ -44,18 +48,19 @@ def make_app(backend: Backend, exposition: Exposition, *, max_request_rows: int)
         """All of this, for programs."""
         return Response(description, headers={**JSON})
 
-    description = encode(describe_api(backend.model_name))
+    described = describe_api(backend.model_name, wants_tokens=access is not None)
+    description = encode(described)
     limits = Limits(max_request_rows=max_request_rows)
     exchange = Exchange(backend, limits)
     return Starlette(
         routes=[
             Route("/", page),
-            Route("/healthz", healthz),
-            Route("/readyz", readyz),
+            *Probes(backend).routes(),
             Route("/metrics", expose),
             Route("/openapi.json", openapi),
             *OpenInference(exchange, limits).routes(),
             *TensorflowServing(exchange, limits).routes(),
         ],
         exception_handlers={**HANDLERS},
+        middleware=[Middleware(Gate, access=access, count=count_refused)] if access else [],
     )

@@ -53,11 +53,16 @@ class Backend:
         model_name: str,
         addresses: Callable[[], Sequence[str]],
         is_draining: Callable[[], bool] = lambda: False,
+        token: str = "",
     ) -> None:
-        """`addresses()` gives those of the workers that answer now, or refuse with a reason."""
+        """`addresses()` gives those of the workers that answer now, or refuse with a reason.
+
+        `token` is what the workers want of their callers, where they do.
+        """
         self.model_name = model_name
         self.addresses = addresses
         self._is_draining = is_draining
+        self._metadata = (("authorization", f"Bearer {token}"),) if token else ()
         self._channels: dict[str, grpc.Channel] = {}
         self._turns = count()
 
@@ -83,7 +88,9 @@ class Backend:
         for address in () if self._is_draining() else self.addresses():
             try:
                 stub = services.ClassifierStub(self._channel(address))
-                return stub.GetModel(pb.GetModelRequest(), timeout=TIMEOUT_S)
+                return stub.GetModel(
+                    pb.GetModelRequest(), timeout=TIMEOUT_S, metadata=self._metadata
+                )
             except grpc.RpcError as error:
                 reason = error.details() or error.code().name
         raise BackendUnavailable(reason)
@@ -112,7 +119,7 @@ class Backend:
                 loop.call_soon_threadsafe(ended.set)
 
         ask: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel(address).unary_unary(method)
-        call = ask.future(message, timeout=timeout_s)
+        call = ask.future(message, timeout=timeout_s, metadata=self._metadata)
         call.add_done_callback(tell)
         try:
             await ended.wait()

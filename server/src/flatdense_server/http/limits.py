@@ -32,6 +32,16 @@ THREADS: Final = 2
 """That translate at a time. More would wait for each other: Python has one lock."""
 
 
+MAX_HEADER_BYTES: Final = 1 << 14
+"""Of a request's line and headers, as gRPC has it."""
+
+MAX_CONNECTIONS: Final = 1024
+"""Beyond them new ones are closed."""
+
+IDLE_S: Final = 30.0
+"""For a request's headers to arrive."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What follows from the biggest request that is served.

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version as library_version
 from typing import Any, Final, TypeAlias
 
+from flatdense_server.http.gate import scope_of
 from flatdense_server.http.schemas import SCHEMAS
 
 Json: TypeAlias = dict[str, Any]
@@ -41,7 +42,7 @@ HEADER_LENGTH: Final = {
 }
 
 
-def describe_api(model_name: str) -> Json:
+def describe_api(model_name: str, *, wants_tokens: bool = False) -> Json:
     """The description, an OpenAPI 3.1 document. `model_name` is the example of a model."""
     v2, v1 = f"/v2/models/{{{MODEL}}}", f"/v1/models/{{{MODEL}}}"
     paths: Json = {**describe_pages(), **describe_server()}
@@ -51,7 +52,7 @@ def describe_api(model_name: str) -> Json:
         paths |= describe_tf_serving(prefix)
     for path, item in paths.items():
         item["parameters"] = describe_parameters(path, model_name)
-    return {
+    described: Json = {
         "openapi": "3.1.0",
         "info": {
             "title": "flatdense",
@@ -63,6 +64,28 @@ def describe_api(model_name: str) -> Json:
         "paths": paths,
         "components": {"schemas": SCHEMAS},
     }
+    return add_tokens(described) if wants_tokens else described
+
+
+def add_tokens(described: Json) -> Json:
+    """The same description, of a server that wants tokens."""
+    forbidden = {"description": ERRORS[403], "content": json("Error")}
+    refused = {"description": "No valid token was sent.", "content": json("Error")}
+    for path, item in described["paths"].items():
+        for method, operation in item.items():
+            if method == "parameters":
+                continue
+            if scope_of(path):
+                operation["responses"] = {
+                    **operation["responses"],
+                    "401": refused,
+                    "403": forbidden,
+                }
+            else:
+                operation["security"] = []
+    schemes = {"token": {"type": "http", "scheme": "bearer"}}
+    components = {**described["components"], "securitySchemes": schemes}
+    return {**described, "components": components, "security": [{"token": []}]}
 
 
 def describe_parameters(path: str, model_name: str) -> list[Json]:

@@ -1,11 +1,15 @@
 """The HTTP server, on a thread of its own."""
 
+import ssl
 import threading
 from socket import IPPROTO_TCP, TCP_NODELAY, socket
 from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
+
+from flatdense_server.http.connection import Connection
+from flatdense_server.http.limits import MAX_HEADER_BYTES
 
 END_S: Final = 5
 """For what was begun, once the server stops: an upload may take longer than anybody waits."""
@@ -17,21 +21,28 @@ class HttpServer:
     It knows no signals: whoever owns the process does.
     """
 
-    def __init__(self, app: Starlette, listener: socket) -> None:
+    def __init__(
+        self, app: Starlette, listener: socket, context: ssl.SSLContext | None = None
+    ) -> None:
+        """Without a context nothing is encrypted."""
         # Connections have it from the listener. Without it a response waits 40 ms in the kernel for
         # the caller's word that it has the headers; asyncio does not see that this is TCP.
         listener.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         self._listener = listener
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                lifespan="off",
-                timeout_graceful_shutdown=END_S,
-            )
+        config = uvicorn.Config(
+            app,
+            http=Connection,
+            ws="none",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+            timeout_graceful_shutdown=END_S,
         )
+        config.load()
+        config.ssl = context
+        self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._serve, name="http", daemon=True)
 
     @property

@@ -222,8 +222,13 @@ SERVER: Final = OtherServer(
             remark="not needed: the memory of a GPU is taken as it is used",
         ),
         Flags(
-            names=("ssl_config_file", "use_alts_credentials"),
-            remark="not offered: a proxy in front can end TLS",
+            names=("ssl_config_file",),
+            remark="not offered: write what is in it to files, for --tls-cert, --tls-key and "
+            "--tls-client-ca",
+        ),
+        Flags(
+            names=("use_alts_credentials",),
+            remark="not offered: --tls-client-ca lets in those who have a certificate",
         ),
         Flags(
             names=("grpc_socket_path", "grpc_channel_arguments"),

@@ -155,10 +155,11 @@ SERVER: Final = OtherServer(
             here="--http-port",
             remark="The same; the default is 8501 here, and 8000 there",
         ),
+        Flags(names=("grpc-address",), here="--host", remark="The default is 127.0.0.1"),
         Flags(
-            names=("grpc-address", "http-address", "metrics-address"),
-            here="--host",
-            remark="The default is 127.0.0.1",
+            names=("http-address", "metrics-address"),
+            here="--http-host",
+            remark="The default is that of --host",
         ),
         Flags(names=("metrics-port",), remark="not needed: /metrics is on the HTTP port"),
         Flags(
@@ -211,18 +212,23 @@ SERVER: Final = OtherServer(
             remark="not needed",
         ),
         Flags(
-            names=(
-                "grpc-use-ssl",
-                "grpc-use-ssl-mutual",
-                "grpc-server-cert",
-                "grpc-server-key",
-                "grpc-root-cert",
-            ),
-            remark="not offered: a proxy in front can end TLS",
+            names=("grpc-server-cert",),
+            here="--tls-cert",
+            remark="Of the HTTP port too",
+        ),
+        Flags(names=("grpc-server-key",), here="--tls-key"),
+        Flags(
+            names=("grpc-root-cert",),
+            here="--tls-client-ca",
+            remark="With it callers must have a certificate",
+        ),
+        Flags(
+            names=("grpc-use-ssl", "grpc-use-ssl-mutual"),
+            remark="not needed: --tls-cert and --tls-client-ca say so",
         ),
         Flags(
             names=("grpc-restricted-protocol", "http-restricted-api"),
-            remark="not offered: nobody loads and unloads without --model-control",
+            remark="not offered: --token-file says who may call, and who may load and unload",
         ),
         Flags(
             names=(

@@ -119,7 +119,8 @@ class Metrics:
         )
         self.rejected = write.counter(
             "flatdense_rejected",
-            "Requests refused for want of capacity or because of the server's state.",
+            "Requests refused for want of capacity or a credential, or because the server was not "
+            "ready or stopped.",
             ("reason",),
         )
         self.deadline_expired = write.counter(
@@ -184,6 +185,18 @@ class Metrics:
         self.worker_restarts = write.counter(
             "flatdense_worker_restarts", "Worker processes that ended unasked and were replaced."
         ).labels()
+        self.certificate_expiry_s = write.gauge(
+            "flatdense_tls_certificate_expiry_timestamp_seconds",
+            "When the first certificate of the served chain expires, in seconds since the epoch.",
+        )
+        self.certificate_valid = write.gauge(
+            "flatdense_tls_certificate_valid",
+            "1 where the certificates' files are in use, 0 where they changed and are refused.",
+        )
+        self.token_file_valid = write.gauge(
+            "flatdense_token_file_valid",
+            "1 where the token file is in use, 0 where it changed and is refused.",
+        )
         self.workers = write.gauge(
             "flatdense_workers", "Worker processes that take calls now."
         ).labels()
