@@ -1,10 +1,11 @@
-"""Many single-row calls at a time in one process: `python bench/sdk.py`.
+"""The SDK against what it is made of, and against others: `python bench/sdk.py`.
 
 1,000 tasks, each with one row and one call under way, call AsyncClient.classify with coalescing
-and without, and tritonclient's asyncio client, in turn, against the same server process. Before
-anything is measured, all must say the same of the same images. Then the same calls one after
-another: what coalescing adds to a call that has no company. Writes bench/results/sdk.json, with the
-machine's description, and prints the tables.
+and without, the generated stub, and tritonclient's asyncio client, in turn, against the same server
+process. Before anything is measured, all must say the same of the same images. Then the same calls
+one after another: what the SDK adds to a call that has no company. Then the same of threads, and
+one call with 60,000 images: see sdk_threads.py. Writes bench/results/sdk.json, with the machine's
+description, and prints the tables.
 """
 
 import argparse
@@ -20,11 +21,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 import numpy as np
 import numpy.typing as npt
+import sdk_threads
 from flatdense_client import AsyncClient, Unavailable
+from flatdense_client._channel import Connector
+from flatdense_proto.v1 import classifier_pb2 as pb
+from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
 from machine import describe_machine
-from report import describe
+from report import Rounds, describe
 from tritonclient.grpc import InferInput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
@@ -46,9 +52,10 @@ ROUNDS = 5
 
 COALESCED = "AsyncClient"
 SINGLE = "AsyncClient, coalesce=False"
+BARE = "the generated stub, grpc.aio"
 TRITON = "tritonclient.grpc.aio"
 
-Image = npt.NDArray[np.uint8]
+Image = Images = npt.NDArray[np.uint8]
 Answer = Any
 """Whatever the client gives."""
 
@@ -67,33 +74,38 @@ class Way:
     """
 
 
-Rounds = dict[str, list[float]]
-
-
 def main() -> None:
     """Measures, writes, prints."""
     with ServerProcess("--model-dir", str(ROOT / "exported_model"), "--workers", "1") as server:
         server.ready()
-        rates, lone_us, repeats = asyncio.run(measure(server.address))
+        images = np.random.default_rng(0).integers(0, 256, (TASKS, 784), np.uint8)
+        tables = {
+            "60,000 images in one call, rows/s": sdk_threads.big_array(server.address),
+            "64 threads, rows/s": sdk_threads.many_threads(server.address, images),
+            "one call at a time, p50, us": sdk_threads.one_by_one(server.address, images[0]),
+        }
+        rates, lone_us, repeats = asyncio.run(measure(server.address, images))
+    tables |= {
+        f"{TASKS:,} tasks, rows/s": rates,
+        "one call at a time in asyncio, p50, us": lone_us,
+    }
     results = {
         "machine": describe_machine(),
         "tritonclient": version("tritonclient"),
         "tasks": TASKS,
-        "rows_per_s": rates,
-        "lone_call_p50_us": lone_us,
+        "tables": tables,
         "calls_repeated": repeats,
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    print(render(rates, lone_us, repeats, describe_machine()))
+    print(render(tables, repeats, describe_machine()))
 
 
-async def measure(address: str) -> tuple[Rounds, Rounds, dict[str, int]]:
+async def measure(address: str, images: Images) -> tuple[Rounds, Rounds, dict[str, int]]:
     """Of each round, rows a second of many at a time, and the median time of calls one by one.
 
     Last, how many calls were made again, in all.
     """
-    images = np.random.default_rng(0).integers(0, 256, (TASKS, 784), np.uint8)
     rates: Rounds = {}
     lone_us: Rounds = {}
     async with AsyncExitStack() as stack:
@@ -102,6 +114,7 @@ async def measure(address: str) -> tuple[Rounds, Rounds, dict[str, int]]:
             SINGLE: by_client(
                 await stack.enter_async_context(AsyncClient(address, coalesce=False))
             ),
+            BARE: by_stub(await stack.enter_async_context(Connector(address).open_async())),
             TRITON: by_triton(await stack.enter_async_context(InferenceServerClient(address))),
         }
         await check(ways, images)
@@ -119,6 +132,18 @@ def by_client(client: AsyncClient) -> Way:
     return Way(client.classify, lambda predictions: predictions.probabilities)
 
 
+def by_stub(channel: grpc.aio.Channel) -> Way:
+    """By the generated stub, over a channel with the SDK's options."""
+    classify = ClassifierStub(channel).Classify
+
+    async def _ask(image: Image) -> Answer:
+        request = pb.ClassifyRequest(images=image.tobytes(), data_type=pb.DATA_TYPE_UINT8)
+        answer = await classify(request, timeout=10)
+        return np.array(answer.classes), np.frombuffer(answer.probabilities, "<f4")
+
+    return Way(_ask, lambda arrays: arrays[1].reshape(1, -1))
+
+
 def by_triton(client: InferenceServerClient) -> Way:
     """By tritonclient."""
 
@@ -130,7 +155,7 @@ def by_triton(client: InferenceServerClient) -> Way:
     return Way(_ask, lambda result: result.as_numpy("probabilities"))
 
 
-async def check(ways: Mapping[str, Way], images: npt.NDArray[np.uint8]) -> None:
+async def check(ways: Mapping[str, Way], images: Images) -> None:
     """Ends where two ways differ in what they say of an image."""
     said = {
         name: [way.read(await way.ask(image)) for image in images[:CHECKED]]
@@ -141,7 +166,7 @@ async def check(ways: Mapping[str, Way], images: npt.NDArray[np.uint8]) -> None:
             raise SystemExit(f"{name} does not say what {SINGLE} says")
 
 
-async def many(way: Way, images: npt.NDArray[np.uint8]) -> float:
+async def many(way: Way, images: Images) -> float:
     """Rows a second of all tasks."""
 
     async def _calls(image: Image) -> None:
@@ -149,7 +174,7 @@ async def many(way: Way, images: npt.NDArray[np.uint8]) -> float:
         while answered < CALLS:
             try:
                 way.read(await way.ask(image))
-            except (Unavailable, InferenceServerException) as error:
+            except (Unavailable, grpc.aio.AioRpcError, InferenceServerException) as error:
                 if "RST_STREAM" not in str(error):
                     raise
                 way.repeats += 1
@@ -172,42 +197,37 @@ async def one_by_one(way: Way, image: Image) -> float:
 
 
 def render(
-    rates: Rounds, lone_us: Rounds, repeats: Mapping[str, int], machine: dict[str, object]
+    tables: Mapping[str, Rounds], repeats: Mapping[str, int], machine: dict[str, object]
 ) -> str:
     """The tables and the machine, in Markdown."""
     repeated = ", ".join(f"{way} {count:,}" for way, count in repeats.items() if count)
     note = (
-        f"Medians of {ROUNDS} rounds (`bench/sdk.py`), the clients in turn, against one server "
+        f"Medians of {ROUNDS} rounds (`bench/sdk.py`), the ways in turn, against one server "
         f"process with one worker, tritonclient {version('tritonclient')}, on {describe(machine)}. "
         "Client and server ran on the same cores."
     )
-    lines = [
-        *render_ways(f"{TASKS:,} calls at a time, rows/s", rates),
-        "",
-        *render_ways("one call at a time, p50, us", lone_us),
-        "",
-        note,
-    ]
+    lines = [line for unit, figures in tables.items() for line in render_ways(unit, figures)]
+    lines.append(note)
     if repeated:
         lines.append(f"Calls whose stream was refused and that were made again: {repeated}.")
     return "\n".join(lines)
 
 
 def render_ways(unit: str, figures: Rounds) -> list[str]:
-    """A row for each client: its figure, and the coalescing client's over it."""
+    """A row for each way: its figure, and the first one's over it."""
+    first = next(iter(figures))
     lines = [
-        f"| | {unit} | least to most | coalesced / this | least to most |",
+        f"| | {unit} | least to most | {first} / this | least to most |",
         "|---|---|---|---|---|",
     ]
     for way, values in figures.items():
-        pairs = zip(figures[COALESCED], values, strict=True)
-        ratios = [ours / other for ours, other in pairs]
+        ratios = [ours / this for ours, this in zip(figures[first], values, strict=True)]
         lines.append(
             f"| {way} | {statistics.median(values):,.0f} "
             f"| {min(values):,.0f} to {max(values):,.0f} "
             f"| {statistics.median(ratios):.2f} | {min(ratios):.2f} to {max(ratios):.2f} |"
         )
-    return lines
+    return [*lines, ""]
 
 
 if __name__ == "__main__":

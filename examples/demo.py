@@ -10,7 +10,7 @@ import threading
 import urllib.request
 from pathlib import Path
 
-from flatdense_client import Client, Unavailable, load_image
+from flatdense_client import Client, Unavailable, prepare_image
 from rich.console import Console
 from server_process import ServerProcess
 
@@ -91,7 +91,7 @@ class Caller(threading.Thread):
 
     def run(self) -> None:
         """Counts the answers; any error but Unavailable is a failure."""
-        image = load_image(SEVEN)
+        image = prepare_image(SEVEN)
         try:
             with Client(self._address) as client:
                 while True:

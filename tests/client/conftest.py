@@ -22,12 +22,26 @@ Serve = Callable[[ClassifierServicer], str]
 CLASS_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
-def _probabilities_of(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+_WEIGHTS = np.linspace(1, 2, 784, dtype=np.float32)
+
+
+def _scores_of(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     # Each class has pixels of its own with weights of their own: another row or another order of
     # pixels gives other numbers.
-    weights = np.linspace(1, 2, 784, dtype=np.float32)
-    scores = np.stack([1 + (rows * weights)[:, c::10].sum(axis=1) for c in range(10)], axis=1)
+    return np.stack([1 + (rows * _WEIGHTS)[:, c::10].sum(axis=1) for c in range(10)], axis=1)
+
+
+def _probabilities_of(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    scores = _scores_of(rows)
     return (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _read_rows(request: pb.ClassifyRequest | pb.ExplainRequest) -> npt.NDArray[np.float32]:
+    if request.data_type == pb.DATA_TYPE_UINT8:
+        pixels = np.frombuffer(request.images, np.uint8).astype(np.float32) / np.float32(255)
+    else:
+        pixels = np.frombuffer(request.images, "<f4")
+    return pixels.reshape(-1, 784)
 
 
 def _check_selector(model: pb.ModelSelector, context: grpc.ServicerContext) -> None:
@@ -50,17 +64,46 @@ class PixelServicer(ClassifierServicer):
     ) -> pb.ClassifyResponse:
         """One unary call."""
         _check_selector(request.model, context)
-        if request.data_type == pb.DATA_TYPE_UINT8:
-            rows = np.frombuffer(request.images, np.uint8).astype(np.float32) / np.float32(255)
-        else:
-            rows = np.frombuffer(request.images, "<f4")
-        probabilities = _probabilities_of(rows.reshape(-1, 784))
+        probabilities = _probabilities_of(_read_rows(request))
         self._seen_rows.append(len(probabilities))
         return pb.ClassifyResponse(
             probabilities=probabilities.astype("<f4").tobytes(),
             classes=probabilities.argmax(axis=1).tolist(),
             model_name="mnist",
             model_version=1,
+        )
+
+    def Explain(  # noqa: N802  # gRPC's name
+        self, request: pb.ExplainRequest, context: grpc.ServicerContext
+    ) -> pb.ExplainResponse:
+        """One unary call: each pixel speaks for the class that has it."""
+        said = self.Classify(
+            pb.ClassifyRequest(
+                images=request.images, data_type=request.data_type, model=request.model
+            ),
+            context,
+        )
+        rows = _read_rows(request)
+        shares = rows * _WEIGHTS
+        classes = (
+            np.full(len(rows), request.class_index)
+            if request.HasField("class_index")
+            else np.array(said.classes)
+        )
+        logits = _scores_of(rows)
+        if classes.max() >= logits.shape[1]:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "class_index: expected 0 to 9")
+        own = np.arange(784) % 10 == classes[:, None]
+        return pb.ExplainResponse(
+            probabilities=said.probabilities,
+            classes=said.classes,
+            model_name=said.model_name,
+            model_version=said.model_version,
+            logits=logits.astype("<f4").tobytes(),
+            hidden=shares[:, :3].astype("<f4").tobytes(),
+            explained_classes=classes.tolist(),
+            contributions=(shares * own).astype("<f4").tobytes(),
+            bias_contributions=np.ones(len(rows), "<f4").tobytes(),
         )
 
     def ClassifyStream(  # noqa: N802  # gRPC's name

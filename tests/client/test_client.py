@@ -32,6 +32,8 @@ Answer = Callable[[pb.ClassifyRequest, grpc.ServicerContext], pb.ClassifyRespons
 
 IMAGE = np.arange(784, dtype=np.uint8).reshape(28, 28)
 
+BOTH = pytest.mark.parametrize("coalesce", [False, True])
+
 
 class Answers(ClassifierServicer):
     """Answers every Classify by a function."""
@@ -112,6 +114,39 @@ def test_an_array_above_the_message_limit_goes_through(
     predictions = client.classify(images)
     expected = probabilities_of(images.reshape(-1, 784))
     assert np.allclose(predictions.probabilities, expected, atol=1e-6)
+
+
+def test_small_calls_share_messages(serve: Serve) -> None:
+    """Single rows of many threads travel in few messages; without coalescing each alone."""
+    entered, release = threading.Event(), threading.Event()
+    rows: list[int] = []
+
+    def answer(request: pb.ClassifyRequest, _: grpc.ServicerContext) -> pb.ClassifyResponse:
+        rows.append(len(request.images) // 784)
+        entered.set()
+        release.wait(30)
+        return pb.ClassifyResponse(
+            probabilities=np.tile(np.eye(10, dtype="<f4")[7], rows[-1]).tobytes(),
+            classes=[7] * rows[-1],
+            model_version=1,
+        )
+
+    address = serve(Answers(answer))
+    client = Client(address, coalesce=True, messages_in_flight=1)
+    with client, ThreadPoolExecutor(20) as pool:
+        first = pool.submit(client.classify, IMAGE)
+        assert entered.wait(30)
+        others = [pool.submit(client.classify, IMAGE) for _ in range(19)]
+        (lane,) = client._connect().coalescer._lanes._lanes.values()
+        while len(lane) < 19:
+            threading.Event().wait(0.001)
+        release.set()
+        assert [call.result(30)[0].class_index for call in [first, *others]] == [7] * 20
+    assert rows == [1, 19]
+    rows.clear()
+    with Client(address) as client, ThreadPoolExecutor(5) as pool:
+        list(pool.map(client.classify, [IMAGE] * 20))
+    assert rows == [1] * 20
 
 
 def test_bad_images_never_leave(client: Client, seen_rows: list[int]) -> None:
@@ -249,7 +284,8 @@ def test_predictions_do_not_change_their_names(serve: Serve) -> None:
     assert after.labels == ("2.7",)
 
 
-def test_rich_errors_arrive(serve: Serve) -> None:
+@BOTH
+def test_rich_errors_arrive(serve: Serve, coalesce: bool) -> None:
     """An error with details keeps them on its way through a real connection."""
 
     def refuse(_request: pb.ClassifyRequest, context: grpc.ServicerContext) -> pb.ClassifyResponse:
@@ -261,13 +297,15 @@ def test_rich_errors_arrive(serve: Serve) -> None:
         status.details.add().Pack(retry)
         context.abort_with_status(rpc_status.to_status(status))
 
-    with Client(serve(Answers(refuse))) as client, pytest.raises(Overloaded) as caught:
-        client.classify(IMAGE)
+    with Client(serve(Answers(refuse)), coalesce=coalesce) as client:  # noqa: SIM117
+        with pytest.raises(Overloaded) as caught:
+            client.classify(IMAGE)
     assert caught.value.retry_after_s == 0.05
     assert "the queue is full" in str(caught.value)
 
 
-def test_unavailable_is_tried_again(serve: Serve) -> None:
+@BOTH
+def test_unavailable_is_tried_again(serve: Serve, coalesce: bool) -> None:
     """A call that meets UNAVAILABLE twice is answered the third time, and the caller sees none."""
     attempts: list[None] = []
 
@@ -277,7 +315,7 @@ def test_unavailable_is_tried_again(serve: Serve) -> None:
             context.abort(grpc.StatusCode.UNAVAILABLE, "not yet")
         return _one_row()
 
-    with Client(serve(Answers(answer))) as client:
+    with Client(serve(Answers(answer)), coalesce=coalesce) as client:
         assert client.classify(IMAGE)[0].class_index == 7
     assert len(attempts) == 3
 
@@ -304,26 +342,31 @@ def test_a_failed_part_fails_the_call_and_cancels_the_rest(serve: Serve) -> None
     release.set()
 
 
+@BOTH
 @pytest.mark.parametrize("rows", [1, 5])
-def test_the_deadline_spans_the_whole_call(serve: Serve, rows: int) -> None:
-    """A server that does not answer is DeadlineExceeded, named with its timeout."""
-    release = threading.Event()
+def test_the_deadline_spans_the_whole_call(serve: Serve, coalesce: bool, rows: int) -> None:
+    """A server that does not answer is DeadlineExceeded, and the calls there are cancelled."""
+    release, cancelled = threading.Event(), threading.Event()
 
-    def answer(_request: pb.ClassifyRequest, _context: grpc.ServicerContext) -> pb.ClassifyResponse:
+    def answer(_request: pb.ClassifyRequest, context: grpc.ServicerContext) -> pb.ClassifyResponse:
+        context.add_callback(cancelled.set)
         release.wait(30)
         return _one_row()
 
-    with Client(serve(Answers(answer)), rows_per_message=1, messages_in_flight=2) as client:
+    options = {"rows_per_message": 1, "messages_in_flight": 2, "coalesce": coalesce}
+    with Client(serve(Answers(answer)), **options) as client:
         with pytest.raises(DeadlineExceeded, match=r"within 0\.2 s"):
             client.classify(np.zeros((rows, 784)), timeout_s=0.2)
+        assert cancelled.wait(30)
         release.set()
 
 
+@BOTH
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_dead_port_is_unavailable(host: str) -> None:
+def test_a_dead_port_is_unavailable(host: str, coalesce: bool) -> None:
     """Where nothing listens the error says so, and names the address."""
     address = f"{host}:{_free_port()}"
-    with Client(address) as client:
+    with Client(address, coalesce=coalesce) as client:
         with pytest.raises(Unavailable, match=f"{address} cannot be reached: nothing listens"):
             client.classify(IMAGE)
         assert client.ready() is False
@@ -388,10 +431,13 @@ def test_an_answer_that_does_not_fit_is_the_servers_error(
         client.classify(IMAGE)
 
 
-def test_threads_share_a_client(client: Client, probabilities_of: Probabilities) -> None:
+@BOTH
+def test_threads_share_a_client(
+    address: str, probabilities_of: Probabilities, coalesce: bool
+) -> None:
     """Each of many threads gets the answers to its own images."""
     images = np.random.default_rng(1).random((24, 5, 784), np.float32)
-    with ThreadPoolExecutor(12) as pool:
+    with Client(address, coalesce=coalesce) as client, ThreadPoolExecutor(12) as pool:
         answers: list[Predictions] = list(pool.map(client.classify, images))
     for mine, answer in zip(images, answers, strict=True):
         assert np.allclose(answer.probabilities, probabilities_of(mine), atol=1e-6)
@@ -416,8 +462,10 @@ def test_ready(client: Client) -> None:
     assert client.ready() is True
 
 
-def test_closing_ends_calls_and_may_be_repeated(serve: Serve) -> None:
-    """A call under way on another thread raises Closed, as does every later one."""
+@BOTH
+@pytest.mark.parametrize("rows", [1, 100])
+def test_closing_ends_calls_and_may_be_repeated(serve: Serve, coalesce: bool, rows: int) -> None:
+    """Calls under way on other threads raise Closed, as does every later one."""
     entered, release = threading.Event(), threading.Event()
 
     def answer(_request: pb.ClassifyRequest, _context: grpc.ServicerContext) -> pb.ClassifyResponse:
@@ -425,13 +473,14 @@ def test_closing_ends_calls_and_may_be_repeated(serve: Serve) -> None:
         release.wait(30)
         return _one_row()
 
-    client = Client(serve(Answers(answer)))
-    with ThreadPoolExecutor(1) as pool:
-        call = pool.submit(client.classify, IMAGE)
+    options = {"rows_per_message": 9, "messages_in_flight": 1, "coalesce": coalesce}
+    client = Client(serve(Answers(answer)), **options)
+    with ThreadPoolExecutor(3) as pool:
+        images = np.zeros((rows, 784))
+        calls = [pool.submit(client.classify, images, timeout_s=600) for _ in range(3)]
         assert entered.wait(30)
         client.close()
-        with pytest.raises(Closed):
-            call.result(30)
+        assert [type(call.exception(30)) for call in calls] == [Closed] * 3
     client.close()
     release.set()
     for later in (lambda: client.classify(IMAGE), client.model, client.ready):

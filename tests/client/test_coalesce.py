@@ -18,13 +18,14 @@ from flatdense_client import (
     ServerError,
     Unavailable,
 )
+from flatdense_client._channel import Connector
+from flatdense_client._classify import Answer
 from flatdense_client._coalesce import Coalescer
-from flatdense_client._messages import Answer
-from flatdense_client._pixels import check_images
+from flatdense_client._inputs import check_images
 from flatdense_client._session import Session
 from flatdense_proto.v1 import classifier_pb2 as pb
 from google.rpc import error_details_pb2, status_pb2
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 Judge = Callable[[npt.NDArray[np.float32]], None]
@@ -49,7 +50,7 @@ class Server:
 
     def __init__(self, judge: Judge = lambda _rows: None, *, is_held: bool = False) -> None:
         self.session = Session(
-            "server:8500",
+            Connector("server:8500"),
             model=pb.ModelSelector(),
             timeout_s=10,
             rows_per_message=8,
@@ -83,7 +84,7 @@ class Server:
 
     async def _answer(
         self, request: pb.ClassifyRequest, timeout_s: float | None
-    ) -> pb.ClassifyResponse:
+    ) -> tuple[pb.ClassifyResponse, None]:
         if request.data_type == pb.DATA_TYPE_UINT8:
             pixels = np.frombuffer(request.images, np.uint8).astype("<f4") / np.float32(255)
         else:
@@ -104,11 +105,12 @@ class Server:
             raise
         finally:
             self._in_flight -= 1
-        return pb.ClassifyResponse(
+        response = pb.ClassifyResponse(
             probabilities=pixels[:, :2].astype("<f4").tobytes(),
             classes=[0] * len(pixels),
             model_version=1,
         )
+        return response, None
 
 
 def _refusal(
@@ -250,6 +252,26 @@ def test_rows_of_those_who_left_are_not_sent() -> None:
     _run(_law)
 
 
+@settings(max_examples=10, deadline=None)
+@given(order=st.permutations(range(12)))
+def test_calls_end_in_the_order_of_their_deadlines(order: list[int]) -> None:
+    """Whatever the order in which they came, and whether they wait or travel."""
+
+    async def _law() -> None:
+        server = Server(is_held=True)
+        ended: list[int] = []
+
+        async def _caller(number: int) -> None:
+            with pytest.raises(DeadlineExceeded):
+                await server.ask(_marked(number), timeout_s=0.02 + 0.004 * number)
+            ended.append(number)
+
+        await asyncio.gather(*map(_caller, order))
+        assert ended == sorted(order)
+
+    _run(_law)
+
+
 def test_who_leaves_a_message_leaves_the_others_alone() -> None:
     """One who is cancelled or out of time while the message travels costs the others nothing."""
 
@@ -370,8 +392,10 @@ def test_only_the_guilty_fail(guilty: set[int], sizes: list[int]) -> None:
 def test_an_answer_that_does_not_fit_is_an_error_of_each() -> None:
     """Callers of a message with a garbled answer each get a ServerError of their own."""
 
-    async def _garbled(_request: pb.ClassifyRequest, _: float | None) -> pb.ClassifyResponse:
-        return pb.ClassifyResponse(probabilities=b"seven", classes=[7])
+    async def _garbled(
+        _request: pb.ClassifyRequest, _: float | None
+    ) -> tuple[pb.ClassifyResponse, None]:
+        return pb.ClassifyResponse(probabilities=b"seven", classes=[7]), None
 
     async def _law() -> None:
         session = Server().session

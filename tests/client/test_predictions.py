@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 from flatdense_client import Predictions
+from flatdense_client._timing import read_timing
 
 NAMES = ("cat", "dog", "owl")
+
+QUICK = "queue;dur=0.100, compute;dur=0.200, total;dur=0.400, batch;desc=2"
+SLOW = "queue;dur=1.000, compute;dur=0.200, total;dur=2.000, batch;desc=64"
 
 
 @pytest.fixture
@@ -14,6 +18,7 @@ def predictions() -> Predictions:
         classes=np.array([1, 0, 2]),
         probabilities=np.array([[0.25, 0.5, 0.25], [1, 0, 0], [0.1, 0.2, 0.7]], np.float32),
         versions=np.array([4, 4, 5]),
+        timings=(QUICK, QUICK, SLOW),
         class_names={4: NAMES},
     )
 
@@ -62,3 +67,25 @@ def test_its_repr_is_for_people(predictions: Predictions) -> None:
     assert repr(predictions[0]) == (
         "Prediction(label='dog', confidence=0.5000, class_index=1, model_version=4)"
     )
+
+
+def test_the_batch_is_a_table(predictions: Predictions) -> None:
+    """to_numpy has a row for each image and a field for each attribute, free to be changed."""
+    table = predictions.to_numpy()
+    assert table.dtype.names == ("label", "class_index", "confidence", "model_version")
+    for row, prediction in zip(table, predictions, strict=True):
+        assert {name: row[name].item() for name in table.dtype.names} == {
+            name: getattr(prediction, name) for name in table.dtype.names
+        }
+    table["label"] = "cow"
+    assert predictions.labels == ("dog", "cat", "2")
+    assert predictions[3:].to_numpy().shape == (0,)
+
+
+def test_each_has_the_timing_of_its_message(predictions: Predictions) -> None:
+    """Also in a part of the batch; the batch has that of the slowest message."""
+    quick, slow = read_timing(QUICK), read_timing(SLOW)
+    assert [each.timing for each in predictions] == [quick, quick, slow]
+    assert predictions[1:][1].timing == slow
+    assert predictions.timing == slow
+    assert predictions[:2].timing == quick

@@ -133,6 +133,20 @@ def test_a_message_above_the_limit_is_no_overload() -> None:
         ("last error: Trying to connect an http1.x server", "not speak gRPC"),
         ("connection attempt timed out before receiving SETTINGS frame", "does not answer"),
         ("failed to connect to all addresses; last error: No route to host", "No route to host;"),
+        (
+            "last error: ipv6:%5B::1%5D:1: Failed to connect to remote host: Connection refused",
+            "nothing listens there (at [::1]:1)",
+        ),
+        ("last error: UNAVAILABLE: ipv4:127.0.0.1:1: backend unhealthy", "loading, or draining"),
+        ("CERTIFICATE_VERIFY_FAILED: certificate has expired: OK", "its certificate has expired"),
+        ("CERTIFICATE_VERIFY_FAILED: certificate is not yet valid: OK", "not valid yet"),
+        ("CERTIFICATE_VERIFY_FAILED: unable to get local issuer certificate", "give that as ca"),
+        ("CERTIFICATE_VERIFY_FAILED: self signed certificate", "give that as ca"),
+        ("CERTIFICATE_VERIFY_FAILED: certificate revoked", "its certificate is not accepted"),
+        ("UNAUTHENTICATED: Hostname Verification Check failed.", "give that as server_name"),
+        ("OPENSSL_internal:WRONG_VERSION_NUMBER", "does not speak TLS; leave tls out"),
+        ("Failed to create security handshaker.", "the key does not fit the certificate"),
+        ("last error: UNAVAILABLE: Socket closed", "hangs up at once; it may speak TLS alone"),
     ],
 )
 def test_no_connection_says_what_to_check(text: str, told: str) -> None:

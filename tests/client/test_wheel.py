@@ -17,7 +17,7 @@ assert not unwanted, unwanted
 assert importlib.util.find_spec("tensorflow") is None
 assert flatdense_client.__file__.startswith(sys.prefix), flatdense_client.__file__
 try:
-    flatdense_client.load_image(b"")
+    flatdense_client.prepare_image(b"")
 except ImportError as error:
     assert "pip install 'flatdense-client[images]'" in str(error), error
 else:

@@ -21,36 +21,52 @@ from flatdense_client._errors import (
     Unavailable,
     Violation,
 )
-from flatdense_client._images import load_image
+from flatdense_client._explanations import Explanation, Explanations, PixelContribution
+from flatdense_client._hedging import Hedging
+from flatdense_client._images import ImageLike, ImagesLike
 from flatdense_client._model import Layer, ModelInfo, Serving, Tensor, Training, VersionStatus
 from flatdense_client._predictions import Prediction, Predictions
+from flatdense_client._prepare import prepare_image
+from flatdense_client._prepared import PreparedImage
+from flatdense_client._timing import Timing
+from flatdense_client._tls import Tls
 
 __all__ = [
     "AsyncClient",
     "Client",
     "Closed",
     "DeadlineExceeded",
+    "Explanation",
+    "Explanations",
     "FlatdenseError",
+    "Hedging",
+    "ImageLike",
+    "ImagesLike",
     "InvalidInput",
     "Layer",
     "ModelInfo",
     "NotFound",
     "Overloaded",
     "PermissionDenied",
+    "PixelContribution",
     "Prediction",
     "Predictions",
+    "PreparedImage",
     "ServerError",
     "Serving",
     "Tensor",
+    "Timing",
+    "Tls",
     "Training",
     "Unauthenticated",
     "Unavailable",
     "VersionStatus",
     "Violation",
-    "load_image",
+    "prepare_image",
 ]
 
 # Tracebacks and help say flatdense_client.Unavailable: the private modules may move.
 for _name in __all__:
-    globals()[_name].__module__ = __name__
+    if callable(globals()[_name]):  # a union of types has no module of its own
+        globals()[_name].__module__ = __name__
 del _name

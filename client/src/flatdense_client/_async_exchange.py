@@ -9,17 +9,18 @@ from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
-import numpy.typing as npt
 from flatdense_proto.v1.classifier_pb2 import ClassifyRequest, ClassifyResponse
 
+from flatdense_client._classify import CLASSIFY, Answer
 from flatdense_client._errors import DeadlineExceeded, ServerError
+from flatdense_client._images import ImagesLike
+from flatdense_client._inputs import check_images_async
 from flatdense_client._ledger import Ledger
-from flatdense_client._messages import Answer, cut, message_rows
-from flatdense_client._pixels import check_images
+from flatdense_client._messages import cut, message_rows
 from flatdense_client._session import Session
 from flatdense_client._status import late
 
-Arrays = Iterable[npt.ArrayLike] | AsyncIterable[npt.ArrayLike]
+Arrays = Iterable[ImagesLike] | AsyncIterable[ImagesLike]
 Call = grpc.aio.StreamStreamCall[ClassifyRequest, ClassifyResponse]
 
 Value = TypeVar("Value")
@@ -86,9 +87,11 @@ class AsyncExchange:
             await self._room.acquire()
             async with aclosing(_each(arrays)) as each:
                 async for array in each:
-                    rows = check_images(array)
-                    counts = message_rows(rows, self._session.rows_per_message)
-                    for index, request in enumerate(cut(rows, counts, self._session.model)):
+                    rows = await check_images_async(array)
+                    counts = message_rows(CLASSIFY, rows, self._session.rows_per_message)
+                    for index, request in enumerate(
+                        cut(CLASSIFY, rows, counts, self._session.model)
+                    ):
                         if index > 0:
                             await self._room.acquire()
                         self._ledger.send(counts[index], is_last=index == len(counts) - 1)
@@ -149,8 +152,8 @@ class _Ending:
                 raise
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._came.wait(), _STATUS_S)
-            if not self._came.is_set():
-                raise
+            if not self._came.is_set():  # nor will it: all that is known is that the call is over
+                raise grpc.FutureCancelledError from None
         if self._error is not None:
             raise self._error
         return grpc.aio.EOF
@@ -186,7 +189,7 @@ async def _is_sent(call: Call, request: ClassifyRequest) -> bool:
     return True
 
 
-async def _each(arrays: Arrays) -> AsyncGenerator[npt.ArrayLike, None]:
+async def _each(arrays: Arrays) -> AsyncGenerator[ImagesLike, None]:
     if isinstance(arrays, AsyncIterable):
         async for array in arrays:
             yield array

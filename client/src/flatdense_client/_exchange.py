@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import grpc
-import numpy.typing as npt
 from flatdense_proto.v1.classifier_pb2 import ClassifyRequest, ClassifyResponse, ModelSelector
 
+from flatdense_client._classify import CLASSIFY, Answer
 from flatdense_client._errors import DeadlineExceeded
+from flatdense_client._images import ImagesLike
+from flatdense_client._inputs import check_images
 from flatdense_client._ledger import Ledger
-from flatdense_client._messages import Answer, cut, message_rows
-from flatdense_client._pixels import check_images
+from flatdense_client._messages import cut, message_rows
 from flatdense_client._status import late
 
 Open = Callable[[Iterator[ClassifyRequest]], Iterable[ClassifyResponse]]
@@ -54,7 +55,7 @@ class Exchange:
         self._arrays_error: Exception | None = None
         self._stopped = False
 
-    def run(self, arrays: Iterable[npt.ArrayLike], open_call: Open) -> Iterator[list[Answer]]:
+    def run(self, arrays: Iterable[ImagesLike], open_call: Open) -> Iterator[list[Answer]]:
         """Opens the call and gives the answers. Ending the iteration early cancels the call."""
         call = open_call(self._requests(iter(arrays)))
         threading.Thread(target=self._read, args=(call,), daemon=True).start()
@@ -66,15 +67,15 @@ class Exchange:
             if isinstance(call, grpc.RpcContext):
                 call.cancel()
 
-    def _requests(self, arrays: Iterator[npt.ArrayLike]) -> Iterator[ClassifyRequest]:
+    def _requests(self, arrays: Iterator[ImagesLike]) -> Iterator[ClassifyRequest]:
         try:
             while self._wait_for_room():
                 try:
                     rows = check_images(next(arrays))
                 except StopIteration:
                     return
-                counts = message_rows(rows, self._rows_per_message)
-                for index, request in enumerate(cut(rows, counts, self._model)):
+                counts = message_rows(CLASSIFY, rows, self._rows_per_message)
+                for index, request in enumerate(cut(CLASSIFY, rows, counts, self._model)):
                     if index > 0 and not self._wait_for_room():
                         return
                     self._ledger.send(counts[index], is_last=index == len(counts) - 1)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from flatdense_proto.v1.classifier_pb2 import ClassifyResponse
 
+from flatdense_client._classify import CLASSIFY, Answer
 from flatdense_client._errors import ServerError
-from flatdense_client._messages import Answer, read_answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Ledger:
             msg = f"{self._address} answered a message that was never sent"
             raise ServerError(msg)
         sent = self._due.popleft()
-        self._answers.append(read_answer(response, sent.rows, self._address))
+        self._answers.append(CLASSIFY.read(response, sent.rows, self._address, timing=None))
         if not sent.is_last:
             return None
         answers, self._answers = self._answers, []

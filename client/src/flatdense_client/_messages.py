@@ -1,136 +1,100 @@
-"""Rows to messages and answers to predictions: the native protocol without any I/O."""
+"""Rows to messages, and answers to results: what all methods have in common, without any I/O."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
-import numpy.typing as npt
-from flatdense_proto.v1.classifier_pb2 import (
-    ClassifyRequest,
-    ClassifyResponse,
-    DataType,
-    ModelSelector,
-)
+from flatdense_proto.v1.classifier_pb2 import DataType, ModelSelector
 
-from flatdense_client._errors import ServerError
 from flatdense_client._pixels import ROW_PIXELS, Rows
-from flatdense_client._predictions import Predictions
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-"""The most that a gRPC server takes in one message unless it is told otherwise."""
+"""The most that a gRPC server takes in one message unless it is told otherwise; a client too."""
 
 _ENVELOPE_BYTES = 4096
-"""Kept free in each message for everything beside the pixels."""
+"""Kept free in each message for everything beside the rows."""
 
-_PROBABILITY = np.dtype("<f4")
+Request_co = TypeVar("Request_co", covariant=True)
+Response_contra = TypeVar("Response_contra", contravariant=True)
+Result_co = TypeVar("Result_co", covariant=True)
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+Result = TypeVar("Result")
 
 
-class Answer(NamedTuple):
+class Versioned(Protocol):
     """One message's answer, checked against the rows that were sent."""
 
-    classes: npt.NDArray[np.int64]
-    probabilities: npt.NDArray[np.float32]
-    version: int
-
-    def part(self, start: int, stop: int) -> "Answer":
-        """The answer to the rows `start` to `stop`: views of this one's arrays."""
-        return Answer(self.classes[start:stop], self.probabilities[start:stop], self.version)
+    @property
+    def version(self) -> int:
+        """What answered."""
+        ...
 
 
-def fit_rows(dtype: np.dtype[Any], rows_per_message: int) -> int:
-    """How many rows of a type one message carries at most."""
-    row_bytes = ROW_PIXELS * dtype.itemsize
+Part = TypeVar("Part", bound=Versioned)
+
+
+class Method(Protocol[Request_co, Response_contra, Part, Result_co]):
+    """One thing that a server can be asked about images: how it is written, and how it is read."""
+
+    @property
+    def answer_row_bytes(self) -> int:
+        """The most that the answer to one row takes in a message."""
+        ...
+
+    def write(
+        self, images: bytes, data_type: "DataType.ValueType", model: ModelSelector
+    ) -> Request_co:
+        """Writes a message of rows of pixels."""
+        ...
+
+    def read(self, response: Response_contra, rows: int, address: str, timing: str | None) -> Part:
+        """Reads the answer to a message. Raises ServerError: it does not fit the rows."""
+        ...
+
+    def join(
+        self, parts: Sequence[Part], class_names: Mapping[int, tuple[str, ...]], address: str
+    ) -> Result_co:
+        """Puts the answers to one call's messages together, in their order; the names by version.
+
+        Raises ServerError: they do not fit each other.
+        """
+        ...
+
+
+AnyMethod = Method[Request, Any, Any, Any]
+
+
+def fit_rows(method: AnyMethod[Any], rows: Rows, rows_per_message: int) -> int:
+    """How many rows of a type one message carries at most, so that it and its answer fit."""
+    row_bytes = max(ROW_PIXELS * rows.dtype.itemsize, method.answer_row_bytes)
     return min(rows_per_message, (MAX_MESSAGE_BYTES - _ENVELOPE_BYTES) // row_bytes)
 
 
-def message_rows(rows: Rows, rows_per_message: int) -> list[int]:
+def message_rows(method: AnyMethod[Any], rows: Rows, rows_per_message: int) -> list[int]:
     """How many rows each message carries: `rows_per_message`, or fewer where they would not fit."""
-    step = fit_rows(rows.dtype, rows_per_message)
+    step = fit_rows(method, rows, rows_per_message)
     full, rest = divmod(len(rows), step)
     return [step] * full + [rest] * (rest > 0)
 
 
-def cut(rows: Rows, counts: Sequence[int], model: ModelSelector) -> Iterator[ClassifyRequest]:
+def cut(
+    method: AnyMethod[Request], rows: Rows, counts: Sequence[int], model: ModelSelector
+) -> Iterator[Request]:
     """Writes each message when it is asked for, so that a big array is never held twice."""
+    data_type = _data_type(rows)
     start = 0
     for count in counts:
-        images = rows.to_bytes(start, start + count)
-        yield _write(images, rows.dtype, model)
+        yield method.write(rows.to_bytes(start, start + count), data_type, model)
         start += count
 
 
-def gather(pieces: Sequence[Rows], model: ModelSelector) -> ClassifyRequest:
+def gather(method: AnyMethod[Request], pieces: Sequence[Rows], model: ModelSelector) -> Request:
     """Writes one message of the rows of several callers, which are of one type."""
-    images = b"".join([rows.to_bytes(0, len(rows)) for rows in pieces])
-    return _write(images, pieces[0].dtype, model)
+    dtype = pieces[0].dtype
+    pixels = np.concatenate([rows.pixels for rows in pieces]).astype(dtype, copy=False)
+    return method.write(pixels.tobytes(), _data_type(pieces[0]), model)
 
 
-def _write(images: bytes, dtype: np.dtype[Any], model: ModelSelector) -> ClassifyRequest:
-    data_type = DataType.DATA_TYPE_UINT8 if dtype == np.uint8 else DataType.DATA_TYPE_FP32
-    return ClassifyRequest(images=images, data_type=data_type, model=model)
-
-
-def read_answer(response: ClassifyResponse, rows: int, address: str) -> Answer:
-    """Reads the answer to a message of `rows` rows.
-
-    Raises ServerError: it does not fit the rows.
-    """
-    size = len(response.probabilities)
-    classes = np.array(response.classes, dtype=np.int64)
-    class_count, rest = divmod(size, rows * _PROBABILITY.itemsize)
-    if rest or class_count == 0 or len(classes) != rows:
-        msg = (
-            f"{address} answered {rows} rows with {size} bytes of probabilities and "
-            f"{len(classes)} classes, which do not fit: check that its version fits this client's"
-        )
-        raise ServerError(msg)
-    if classes.min() < 0 or classes.max() >= class_count:
-        msg = f"{address} answered with a class outside 0..{class_count - 1}"
-        raise ServerError(msg)
-    probabilities = np.frombuffer(response.probabilities, _PROBABILITY)
-    return Answer(
-        classes=classes,
-        # On a big-endian machine this is a copy in native order; elsewhere it is a view.
-        probabilities=probabilities.reshape(rows, class_count).astype(np.float32, copy=False),
-        version=response.model_version,
-    )
-
-
-def join(
-    answers: Sequence[Answer], class_names: Mapping[int, tuple[str, ...]], address: str
-) -> Predictions:
-    """Puts the answers to one call's messages together, in their order.
-
-    Raises ServerError: the server changed during the call to a model with another number of
-    classes.
-    """
-    if len(answers) == 1:
-        return _keep(answers[0], class_names)
-    if len({answer.probabilities.shape[1] for answer in answers}) > 1:
-        numbers = sorted({answer.version for answer in answers})
-        msg = (
-            f"{address} changed its model during the call and the versions {numbers} have "
-            "different numbers of classes: call again, or name a model_version"
-        )
-        raise ServerError(msg)
-    return Predictions(
-        classes=np.concatenate([answer.classes for answer in answers]),
-        probabilities=np.concatenate([answer.probabilities for answer in answers]),
-        versions=np.repeat(
-            np.array([answer.version for answer in answers], dtype=np.int64),
-            [len(answer.classes) for answer in answers],
-        ),
-        class_names=class_names,
-    )
-
-
-def _keep(answer: Answer, class_names: Mapping[int, tuple[str, ...]]) -> Predictions:
-    versions = np.empty(answer.classes.shape, np.int64)
-    versions.fill(answer.version)
-    return Predictions(
-        # Copies: a part must not keep the whole message in memory.
-        classes=answer.classes.copy(),
-        probabilities=answer.probabilities.copy(),
-        versions=versions,
-        class_names=class_names,
-    )
+def _data_type(rows: Rows) -> "DataType.ValueType":
+    return DataType.DATA_TYPE_UINT8 if rows.dtype == np.uint8 else DataType.DATA_TYPE_FP32

@@ -7,6 +7,8 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
+from flatdense_client._timing import Timing, read_timing
+
 _SHOWN = 5
 
 
@@ -26,6 +28,11 @@ class Prediction:
     """[C] the names of the classes; "0", "1", ... where the server gave none."""
     model_version: int
     """The version of the model that answered."""
+    timing: Timing | None
+    """What the message took on the server that this image travelled in, perhaps among others.
+
+    None for what came by a stream, and from a server that does not tell.
+    """
 
     def __repr__(self) -> str:
         return (
@@ -41,7 +48,7 @@ class Predictions(Sequence[Prediction]):
     who want to compute with them. All arrays are read-only.
     """
 
-    __slots__ = ("_class_names", "_classes", "_probabilities", "_versions")
+    __slots__ = ("_class_names", "_classes", "_probabilities", "_timings", "_versions")
 
     def __init__(
         self,
@@ -49,14 +56,19 @@ class Predictions(Sequence[Prediction]):
         classes: npt.NDArray[np.int64],
         probabilities: npt.NDArray[np.float32],
         versions: npt.NDArray[np.int64],
+        timings: tuple[str | None, ...],
         class_names: Mapping[int, tuple[str, ...]],
     ) -> None:
-        """Takes the arrays over and makes them read-only; `class_names` is by version."""
+        """Takes the arrays over and makes them read-only; `class_names` is by version.
+
+        `timings` are the server's words on the timing of each image's message.
+        """
         for array in (classes, probabilities, versions):
             array.setflags(write=False)
         self._classes = classes
         self._probabilities = probabilities
         self._versions = versions
+        self._timings = timings
         self._class_names = class_names
 
     @property
@@ -97,6 +109,32 @@ class Predictions(Sequence[Prediction]):
         """[N] the version that answered each image."""
         return self._versions
 
+    @property
+    def timing(self) -> Timing | None:
+        """What the slowest message of the call took on the server: see `Prediction.timing`."""
+        told = [timing for words in set(self._timings) if (timing := read_timing(words))]
+        return max(told, key=lambda timing: timing.total_s, default=None)
+
+    def to_numpy(self) -> npt.NDArray[np.void]:
+        """The batch as a table: a structured array [N], with a field for each attribute.
+
+        `label` (str), `class_index` (int64), `confidence` (float32) and `model_version` (int64), as
+        in `Prediction`: `pandas.DataFrame(predictions.to_numpy())` takes it as it is. A new array,
+        which may be changed. The classes and the probabilities alone are `classes` and
+        `probabilities`.
+        """
+        labels = np.array(self.labels, dtype=np.str_)
+        fields = {
+            "label": labels,
+            "class_index": self._classes,
+            "confidence": self.confidences,
+            "model_version": self._versions,
+        }
+        table = np.empty(len(self), [(name, values.dtype) for name, values in fields.items()])
+        for name, values in fields.items():
+            table[name] = values
+        return table
+
     def __len__(self) -> int:
         return len(self._classes)
 
@@ -110,6 +148,7 @@ class Predictions(Sequence[Prediction]):
                 classes=self._classes[index],
                 probabilities=self._probabilities[index],
                 versions=self._versions[index],
+                timings=self._timings[index],
                 class_names=self._class_names,
             )
         class_index, version = int(self._classes[index]), int(self._versions[index])
@@ -121,6 +160,7 @@ class Predictions(Sequence[Prediction]):
             probabilities=self._probabilities[index],
             class_names=names,
             model_version=version,
+            timing=read_timing(self._timings[index]),
         )
 
     def __iter__(self) -> Iterator[Prediction]:
@@ -129,8 +169,9 @@ class Predictions(Sequence[Prediction]):
     def __repr__(self) -> str:
         shown = [f"{p.label!r} {p.confidence:.4f}" for p in self[:_SHOWN]]
         rest = ["..."] if len(self) > _SHOWN else []
+        listed = [", ".join(shown + rest)] if shown else []
         images = "1 image" if len(self) == 1 else f"{len(self):,} images"
-        return f"Predictions({images}: {', '.join(shown + rest)})"
+        return f"Predictions({': '.join([images, *listed])})"
 
     def _names(self, version: int) -> tuple[str, ...]:
         class_count = self._probabilities.shape[1]

@@ -2,22 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import grpc
 import grpc.aio
 from flatdense_proto.v1.classifier_pb2 import GetModelResponse, ModelSelector
 
-from flatdense_client._channel import check_address
+from flatdense_client._channel import Connector
 from flatdense_client._deadline import Deadline, check_timeout_s
 from flatdense_client._errors import Closed, FlatdenseError
-from flatdense_client._messages import Answer, join
+from flatdense_client._messages import Method, Part, Result, Versioned
 from flatdense_client._model import ModelInfo, read_model
-from flatdense_client._predictions import Predictions
 from flatdense_client._status import cut_off, error_of, read_refusal
-
-SERVICE = "flatdense.v1.Classifier"
-
-HEALTH_METHOD = "/grpc.health.v1.Health/Check"
 
 
 class Session:
@@ -28,7 +24,7 @@ class Session:
 
     def __init__(
         self,
-        address: str,
+        connector: Connector,
         *,
         model: ModelSelector,
         timeout_s: float,
@@ -38,7 +34,8 @@ class Session:
         if rows_per_message < 1 or messages_in_flight < 1:
             msg = "rows_per_message and messages_in_flight are at least 1"
             raise ValueError(msg)
-        self.address = check_address(address)
+        self.connector = connector
+        self.address = connector.address
         self.model = model
         self.timeout_s = check_timeout_s(timeout_s)
         self.rows_per_message = rows_per_message
@@ -56,7 +53,7 @@ class Session:
         """The deadline of a call that begins now. Raises ValueError: it is not positive."""
         return Deadline(self.timeout_or(timeout_s), self.address)
 
-    def unnamed(self, answers: Sequence[Answer]) -> list[ModelSelector]:
+    def unnamed(self, answers: Sequence[Versioned]) -> list[ModelSelector]:
         """What to ask GetModel for before `join`: the versions whose classes have no names yet.
 
         By their number: a label may mean another version by now.
@@ -68,6 +65,13 @@ class Session:
         """Whether the names of a version's classes are known."""
         return version in self._class_names
 
+    def knows_all(self, answers: Sequence[Versioned]) -> bool:
+        """Whether the names of the classes of all answers are known."""
+        for answer in answers:  # noqa: SIM110  # a generator costs more than most calls have to ask
+            if answer.version not in self._class_names:
+                return False
+        return True
+
     def learn(self, response: GetModelResponse) -> ModelInfo:
         """The model as plain values; the names of its classes are kept."""
         model = read_model(response)
@@ -75,16 +79,16 @@ class Session:
         self._names_of_one[model.version] = {model.version: model.class_names}
         return model
 
-    def join(self, answers: Sequence[Answer]) -> Predictions:
-        """The predictions of one call, with the names that are known by now.
+    def join(self, method: Method[Any, Any, Part, Result], answers: Sequence[Part]) -> Result:
+        """The result of one call, with the names that are known by now.
 
         Raises ServerError: the answers do not fit each other.
         """
         # Never the whole: what is learned later must not change predictions that were given.
         if len(answers) == 1 and answers[0].version in self._names_of_one:
-            return join(answers, self._names_of_one[answers[0].version], self.address)
+            return method.join(answers, self._names_of_one[answers[0].version], self.address)
         names = {answer.version: self._class_names.get(answer.version, ()) for answer in answers}
-        return join(answers, names, self.address)
+        return method.join(answers, names, self.address)
 
     @contextmanager
     def errors(self, timeout_s: float) -> Iterator[None]:
@@ -118,6 +122,7 @@ class Session:
                 error.trailing_metadata(),
                 address=self.address,
                 timeout_s=timeout_s,
+                security=self.connector.security,
             )
             return error_of(refusal)
         return None  # a ValueError of the caller's own arrays

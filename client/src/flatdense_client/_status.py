@@ -3,7 +3,8 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
+from urllib.parse import unquote
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError, Message
@@ -23,6 +24,9 @@ from flatdense_client._errors import (
     Violation,
 )
 
+Security = Literal["plain", "tls", "mutual"]
+"""Of a connection: not encrypted, encrypted, or encrypted with a certificate of the client too."""
+
 Trailers = Iterable[tuple[str, str | bytes]]
 Detail = TypeVar("Detail", bound=Message)
 
@@ -36,12 +40,20 @@ class Refusal:
     """The caller's, of the whole call: for the message of a deadline."""
     code: StatusCode
     text: str
+    security: Security = "plain"
+    """Of the connection: what the other side may have against it."""
     violations: tuple[Violation, ...] = ()
     retry_after_s: float | None = None
 
 
-def read_refusal(
-    code: StatusCode, text: str | None, trailers: Trailers | None, *, address: str, timeout_s: float
+def read_refusal(  # what gRPC tells, and what only the client knows
+    code: StatusCode,
+    text: str | None,
+    trailers: Trailers | None,
+    *,
+    address: str,
+    timeout_s: float,
+    security: Security = "plain",
 ) -> Refusal:
     """Reads `grpc-status-details-bin`. Details that are missing or damaged are left out."""
     details = _read_details(trailers or ())
@@ -50,6 +62,7 @@ def read_refusal(
         timeout_s=timeout_s,
         code=code,
         text=(text or "").strip(),
+        security=security,
         violations=_read_violations(details),
         retry_after_s=_read_retry_after_s(details),
     )
@@ -79,7 +92,7 @@ def _overloaded(refusal: Refusal) -> FlatdenseError:
 
 
 def _unavailable(refusal: Refusal) -> FlatdenseError:
-    trouble = connection_trouble(refusal.text)
+    trouble = connection_trouble(refusal)
     if trouble is not None and refusal.retry_after_s is None:
         return Unavailable(f"{refusal.address} cannot be reached: {trouble}")
     return Unavailable(
@@ -100,6 +113,14 @@ def _unimplemented(refusal: Refusal) -> FlatdenseError:
     return ServerError(
         f"{refusal.address} answers, but not as a flatdense server{_because(refusal)}: "
         "check the address and that its version fits this client's"
+    )
+
+
+def garbled(address: str) -> FlatdenseError:
+    """An answer that is no message: grpc.aio gives None for it."""
+    return ServerError(
+        f"{address} answered with bytes that are no answer: check the address and that its version "
+        "fits this client's"
     )
 
 
@@ -135,24 +156,67 @@ def late(address: str, timeout_s: float) -> str:
     )
 
 
-def connection_trouble(text: str) -> str | None:
+def connection_trouble(refusal: Refusal) -> str | None:
     """Why no connection came about, and what to check; None where the server itself spoke.
 
     gRPC tells this in prose alone, which changes between its versions: where a phrase is not known,
     its words are passed on.
     """
+    text = refusal.text
     checks = "check the address, and that flatdense-server runs there"
     if "Connection refused" in text:
-        return f"nothing listens there; {checks} (gRPC listens on 8500 by default)"
+        where = _refused_at(refusal)
+        return f"nothing listens there{where}; {checks} (gRPC listens on 8500 by default)"
     if "HTTP/2" in text or "http1" in text.lower():
         return "what listens there does not speak gRPC; the gRPC port is 8500 by default"
     if "before receiving SETTINGS" in text:
         return f"what listens there does not answer; {checks}"
     if re.search(r"DNS|resolving|lookup", text):
         return "the host name is not known; check the address"
+    if "backend unhealthy" in text:
+        return "no server there takes calls now: each is loading, or draining"
+    if (trouble := _handshake_trouble(text, refusal.security)) is not None:
+        return trouble
     if re.search(r"failed to connect|connections to all backends", text, re.IGNORECASE):
         return f"{text.rpartition('last error: ')[2]}; {checks}"
     return None
+
+
+_CERTIFICATE_TROUBLES = (
+    ("certificate has expired", "its certificate has expired"),
+    ("certificate is not yet valid", "its certificate is not valid yet; check the clocks"),
+    (
+        r"issuer certificate|self.signed certificate",
+        "its certificate is of an authority that is not trusted here; give that as ca",
+    ),
+    ("Hostname Verification", "its certificate is for another name; give that as server_name"),
+    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not accepted"),
+    ("WRONG_VERSION_NUMBER", "what listens there does not speak TLS; leave tls out"),
+    ("security handshaker", "the key does not fit the certificate, or one of them is damaged"),
+)
+
+_CUT_SHORT: dict[Security, str] = {
+    "plain": "; it may speak TLS alone: give tls",
+    "tls": "; it may want a certificate of this client: give certificate and key",
+    "mutual": "; it may not accept this client's certificate",
+}
+
+
+def _handshake_trouble(text: str, security: Security) -> str | None:
+    """Why two sides that reached each other do not get along; None where it is not known."""
+    for pattern, trouble in _CERTIFICATE_TROUBLES:
+        if re.search(pattern, text):
+            return trouble
+    if re.search(r"last error: .*(Socket closed|Connection reset)", text, re.DOTALL):
+        return f"what listens there hangs up at once{_CUT_SHORT[security]}"
+    return None
+
+
+def _refused_at(refusal: Refusal) -> str:
+    """Of the addresses behind a name gRPC tells of one alone: another may have failed otherwise."""
+    match = re.search(r"ipv[46]:(\S+): Failed to connect[^;]*Connection refused", refusal.text)
+    where = unquote(match[1]) if match else refusal.address
+    return "" if where in refusal.address else f" (at {where})"
 
 
 def _because(refusal: Refusal) -> str:

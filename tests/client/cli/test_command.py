@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shlex
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import grpc
 import numpy as np
 import numpy.typing as npt
 import pytest
+from flatdense_client.cli.command import flatdense
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierServicer
 
@@ -127,13 +129,28 @@ def test_a_bad_file_does_not_stop_the_others(address: str, tmp_path: Path) -> No
         assert error.startswith(f"error: {path}: ")
 
 
+@pytest.mark.parametrize("held", [None, "notes.txt"])
+def test_a_folder_without_images_is_an_error(
+    address: str, tmp_path: Path, held: str | None
+) -> None:
+    """Who names a folder wants images of it: none is an error, which does not stop the others."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    if held:
+        (folder / held).write_text("no image")
+    done = _flatdense(address, "classify", "--csv", folder, SEVEN)
+    assert done.returncode == 1
+    assert done.stderr == f"error: {folder}: there are no images in this folder\n"
+    assert len(done.stdout.splitlines()) == 2
+
+
 def test_an_array_of_many_messages(address: str, tmp_path: Path) -> None:
     """A file above the step is classified whole, each image under its own number."""
-    np.save(tmp_path / "big.npy", np.zeros((5000, 784), np.uint8))
+    np.save(tmp_path / "big.npy", np.zeros((20_000, 784), np.uint8))
     done = _flatdense(address, "classify", "--csv", tmp_path / "big.npy")
     assert done.returncode == 0, done.stderr
     indices = [int(line.split(",")[1]) for line in done.stdout.splitlines()[1:]]
-    assert indices == list(range(5000))
+    assert indices == list(range(20_000))
 
 
 @pytest.mark.parametrize("command", [["classify", str(SEVEN)], ["status"]])
@@ -156,6 +173,12 @@ def test_no_server_is_one_line(command: list[str]) -> None:
         ["status", "--server", "http://localhost"],
         ["status", "--timeout-s", "0"],
         ["status", "--model-version", "zero"],
+        ["status", "--timeout-s", "nan"],
+        ["classify", "--csv", "--picture", "x.png"],
+        ["classify", "-", "-"],
+        ["explain"],
+        ["explain", "--index", "-1", "x.png"],
+        ["completion", "tcsh"],
         ["no-such-command"],
     ],
 )
@@ -165,6 +188,58 @@ def test_wrong_usage_is_2(arguments: list[str]) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert "Usage: flatdense" in done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(flatdense.commands))
+def test_every_command_shows_an_example(name: str) -> None:
+    """The help of each command has an example, and fits a screen of 80 columns."""
+    done = _flatdense("127.0.0.1:1", name, "--help")
+    assert done.returncode == 0
+    assert f"flatdense {name}" in done.stdout.partition("\n  Example")[2]
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
+
+
+def test_the_help_tells_the_exit_codes() -> None:
+    """Scripts find what the exit codes mean."""
+    told = _flatdense("127.0.0.1:1", "--help").stdout
+    for line in ("0    done", "1    something failed", "2    wrong usage", "130  interrupted"):
+        assert line in told
+
+
+def test_a_defect_is_one_line() -> None:
+    """What nobody thought of is told in one line and asks to be reported; developers get it all."""
+    program = (
+        "from flatdense_client.cli.command import *\n"
+        "flatdense.add_command(click.Command('boom', callback=lambda: 1 / 0))\n"
+        "main(['boom'])"
+    )
+    for mode, is_traced in ([], False), (["-X", "dev"], True):
+        done = subprocess.run(
+            [sys.executable, *mode, "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert ("Traceback" in done.stderr) == is_traced
+        assert ("error: unexpected ZeroDivisionError: " in done.stderr) == (not is_traced)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no closing of stdout here")
+@pytest.mark.parametrize("redirect", [">&-", "<&- >&-"])
+def test_a_closed_stdout_is_no_traceback(address: str, redirect: str) -> None:
+    """Who closes stdout wants no output, and gets none."""
+    program = " ".join(map(shlex.quote, [*PROGRAM, "classify", "--json", str(SEVEN)]))
+    done = subprocess.run(
+        ["sh", "-c", f"{program} {redirect}"],
+        env=_environment(address),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_status(address: str) -> None:

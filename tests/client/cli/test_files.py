@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from flatdense_client import InvalidInput
-from flatdense_client._pixels import check_images
+from flatdense_client import InvalidInput, PreparedImage
+from flatdense_client._inputs import check_images
 from flatdense_client.cli.files import read_images
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,7 +74,9 @@ def test_pictures(tmp_path: Path) -> None:
     """A PNG is one image."""
     path = tmp_path / "one.idx"
     path.write_bytes(_png())
-    assert read_images(path).shape == (28, 28)
+    prepared = read_images(path)
+    assert isinstance(prepared, PreparedImage)
+    assert prepared.pixels.shape == (28, 28)
 
 
 @pytest.mark.parametrize(
@@ -158,3 +160,32 @@ def test_no_damage_is_a_traceback(
     path.write_bytes(data[:place] + damage + data[place + len(damage) :])
     with contextlib.suppress(InvalidInput):
         check_images(read_images(path))
+
+
+@pytest.mark.parametrize("data", [_png(), _jpeg(), _idx(IMAGES), _npy(IMAGES), _gzip(_idx(IMAGES))])
+def test_standard_input_is_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    """`-` gives the same images as a file of the same bytes."""
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+    assert np.array_equal(np.asarray(read_images("-")), np.asarray(read_images(path)))
+
+
+class _Terminal(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        """A person sits there."""
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stdin", "told"), [(_Terminal(io.BytesIO()), "is a terminal"), (None, "is closed")]
+)
+def test_nobody_types_an_image(
+    monkeypatch: pytest.MonkeyPatch, stdin: io.TextIOWrapper | None, told: str
+) -> None:
+    """A standard input that can give no image is refused at once: nothing waits for a person."""
+    monkeypatch.setattr("sys.stdin", stdin)
+    with pytest.raises(InvalidInput, match=told):
+        read_images("-")

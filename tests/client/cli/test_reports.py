@@ -1,99 +1,133 @@
-"""The table that people see."""
+"""What programs get: JSON lines and CSV."""
 
+import csv
 import io
-import re
+import json
 from collections.abc import Callable
+from contextlib import redirect_stdout
 
 import numpy as np
 import numpy.typing as npt
-import pytest
 from flatdense_client import Predictions
-from flatdense_client.cli.reports import SHOWN_IMAGES, PeopleTable
-from rich.console import Console
+from flatdense_client._inputs import check_images
+from flatdense_client.cli.programs import exact, exact_list
+from flatdense_client.cli.reports import CommaSeparated, JsonLines, Part, Report
+from hypothesis import given
+from hypothesis import strategies as st
 
-NAMES = {1: ("cat", "dog", "owl")}
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+"""Any text: quotes, commas and line ends are names too."""
 
-Report = Callable[..., list[str]]
 
-
-def _predictions(confidences: list[float]) -> Predictions:
-    probabilities = np.array([[c, (1 - c) * 0.25, (1 - c) * 0.75] for c in confidences], np.float32)
-    classes: npt.NDArray[np.int64] = np.zeros(len(confidences), np.int64)
-    return Predictions(
-        classes=classes,
+@st.composite
+def parts(draw: st.DrawFn) -> list[Part]:
+    """A file of a few images in one or two parts, with any names and any probabilities."""
+    rows, classes = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    share = st.floats(0, 1, width=32)
+    shape = st.lists(share, min_size=rows * classes, max_size=rows * classes)
+    probabilities = np.array(draw(shape), np.float32).reshape(rows, classes)
+    names = draw(st.lists(NAMES, min_size=classes, max_size=classes))
+    predictions = Predictions(
+        classes=probabilities.argmax(axis=1),
         probabilities=probabilities,
-        versions=np.ones_like(classes),
-        class_names=NAMES,
+        versions=np.array(draw(st.lists(st.just(3), min_size=rows, max_size=rows))),
+        timings=(None,) * rows,
+        class_names={3: tuple(names)},
     )
-
-
-@pytest.fixture(params=[True, False], ids=["terminal", "pipe"])
-def is_terminal(request: pytest.FixtureRequest) -> bool:
-    """Both places where a table is written."""
-    return bool(request.param)
-
-
-@pytest.fixture
-def report(is_terminal: bool) -> Report:
-    """Writes a table of files and gives its lines without colour."""
-
-    def write(*files: tuple[str, list[Predictions]]) -> list[str]:
-        text = io.StringIO()
-        console = Console(file=text, force_terminal=is_terminal, no_color=True, width=100)
-        table = PeopleTable(console)
-        for name, parts in files:
-            first = 0
-            for part in parts:
-                table.add(name, first, part)
-                first += len(part)
-        table.finish()
-        plain = re.sub(r"\x1b\[[0-9;]*m", "", text.getvalue())
-        return [line.rstrip() for line in plain.rstrip().splitlines()]
-
-    return write
-
-
-def test_nothing_is_nothing(report: Report) -> None:
-    """Without predictions there is no table, not an empty one."""
-    assert report() == []
-
-
-def test_single_images_have_no_number(report: Report) -> None:
-    """Files of one image each are one line each, without a column of numbers."""
-    lines = report(("a.png", [_predictions([0.95])]), ("b.png", [_predictions([0.99])]))
-    assert [line.split() for line in lines] == [
-        ["file", "label", "confidence"],
-        ["a.png", "cat", "95.00%"],
-        ["b.png", "cat", "99.00%"],
+    file, cut = draw(NAMES), draw(st.integers(0, rows - 1))
+    images = np.zeros((rows, 784), np.uint8)
+    return [
+        Part(
+            file=file,
+            first=start,
+            rows=check_images(images[start:stop]),
+            predictions=predictions[start:stop],
+        )
+        for start, stop in ((0, cut), (cut, rows))
+        if start < stop
     ]
 
 
-def test_doubt_shows_the_runner_up(report: Report) -> None:
-    """A prediction below 90 % names the second most probable class."""
-    lines = report(("a.png", [_predictions([0.6])]), ("b.png", [_predictions([0.99])]))
-    assert lines[1].split() == ["a.png", "cat", "60.00%", "owl", "30.00%"]
-    assert lines[2].split() == ["b.png", "cat", "99.00%"]
+def _written(kind: Callable[[], Report], parts: list[Part]) -> str:
+    # The bytes of a pipe: what a line end in a name becomes is part of the law.
+    pipe = io.BytesIO()
+    with redirect_stdout(io.TextIOWrapper(pipe, encoding="utf-8", newline="\n")) as stdout:
+        report = kind()
+        for part in parts:
+            report.add(part)
+        report.finish()
+        stdout.flush()
+        return pipe.getvalue().decode()
 
 
-def test_people_see_where_a_file_begins(report: Report, is_terminal: bool) -> None:
-    """On a terminal a file is named once; in a pipe each line is whole."""
-    lines = report(("a.npy", [_predictions([0.95, 0.96]), _predictions([0.97])]))
-    named = [line.startswith("a.npy") for line in lines[1:]]
-    assert named == ([True, False, False] if is_terminal else [True, True, True])
+def _expected(parts: list[Part]) -> Predictions:
+    versions = np.concatenate([part.predictions.model_versions for part in parts])
+    first = parts[0].predictions[0]
+    return Predictions(
+        classes=np.concatenate([part.predictions.classes for part in parts]),
+        probabilities=np.concatenate([part.predictions.probabilities for part in parts]),
+        versions=versions,
+        timings=(None,) * len(versions),
+        class_names={first.model_version: first.class_names},
+    )
 
 
-def test_names_steer_nothing(report: Report) -> None:
-    """Control characters in a file's name are spelled out."""
-    lines = report(("\x1b]0;owned\x07.png", [_predictions([0.95])]))
-    assert lines[1].split()[0] == r"\x1b]0;owned\x07.png"
+@given(parts=parts())
+def test_json_gives_back_what_the_sdk_gave(parts: list[Part]) -> None:
+    """Each line is an object, and its numbers are the SDK's own, to the last bit."""
+    lines = [json.loads(line) for line in _written(JsonLines, parts).split("\n")[:-1]]
+    expected = _expected(parts)
+    assert [line["index"] for line in lines] == list(range(len(expected)))
+    for line, prediction in zip(lines, expected, strict=True):
+        assert line["file"] == parts[0].file
+        assert line["label"] == prediction.label
+        assert line["class_index"] == prediction.class_index
+        assert np.float32(line["confidence"]) == np.float32(prediction.confidence)
+        assert np.array_equal(np.float32(line["probabilities"]), prediction.probabilities)
+        assert line["model_version"] == prediction.model_version
 
 
-def test_long_files_are_summed_up(report: Report) -> None:
-    """A file's images beyond the first few are counted, across the parts that they came in."""
-    parts = [_predictions([0.95] * 15), _predictions([0.95] * 15)]
-    lines = report(("a.npy", parts), ("b.png", [_predictions([0.99])]))
-    end = lines.index("")
-    assert len(lines[1:end]) == SHOWN_IMAGES + 1
-    assert lines[end + 1] == "a.npy: 30 images"
-    assert lines[end + 3].split()[:2] == ["cat", "30"]
-    assert not any("b.png" in line for line in lines[end:])
+@given(parts=parts())
+def test_csv_gives_back_what_the_sdk_gave(parts: list[Part]) -> None:
+    """Any reader of CSV gets every image back under its header, whatever the names contain."""
+    rows = list(csv.DictReader(io.StringIO(_written(CommaSeparated, parts), newline="")))
+    expected = _expected(parts)
+    assert [int(row["index"]) for row in rows] == list(range(len(expected)))
+    for row, prediction in zip(rows, expected, strict=True):
+        assert row["file"] == parts[0].file
+        assert row["label"] == prediction.label
+        assert int(row["class_index"]) == prediction.class_index
+        assert np.float32(row["confidence"]) == np.float32(prediction.confidence)
+        assert int(row["model_version"]) == prediction.model_version
+
+
+@given(values=st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=5))
+def test_numbers_are_exact_and_short(values: list[float]) -> None:
+    """A float32 is written with at most nine digits, which are read as the same float32."""
+    array: npt.NDArray[np.float32] = np.array(values, np.float32)
+    told = exact_list(array)
+    assert told == [exact(value) for value in array]
+    assert np.array_equal(np.array(told, np.float32), array)
+    assert all(float(f"{value:.9g}") == value for value in told)
+
+
+def test_a_pipe_that_knows_ascii_alone_gets_json() -> None:
+    """Where a letter cannot be written, JSON spells it out, and it is read as the same letter."""
+    part = Part(
+        file="ü.png",
+        first=0,
+        rows=check_images(np.zeros((28, 28))),
+        predictions=Predictions(
+            classes=np.array([0]),
+            probabilities=np.ones((1, 1), np.float32),
+            versions=np.array([1]),
+            timings=(None,),
+            class_names={1: ("数",)},
+        ),
+    )
+    pipe = io.BytesIO()
+    with redirect_stdout(io.TextIOWrapper(pipe, encoding="ascii", errors="replace")) as stdout:
+        JsonLines().add(part)
+        stdout.flush()
+    line = json.loads(pipe.getvalue())
+    assert (line["file"], line["label"]) == ("ü.png", "数")

@@ -19,6 +19,11 @@ def looks_like_idx(data: bytes) -> bool:
     return len(data) >= 4 and data[:2] == b"\0\0" and 0x08 <= data[2] <= 0x0E and data[3] > 0  # noqa: PLR2004  # the format's own numbers
 
 
+def holds_labels(data: bytes) -> bool:
+    """Whether the first bytes are those of an IDX file of one dimension, as MNIST's labels are."""
+    return looks_like_idx(data) and data[3] == _LABELS_RANK
+
+
 def read_idx_images(data: bytes) -> npt.NDArray[np.uint8]:
     """The images of an IDX file: uint8 [N, 28, 28], a view of the bytes.
 

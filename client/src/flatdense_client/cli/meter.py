@@ -12,7 +12,7 @@ _MANY_IMAGES = 8192
 class Meter:
     """Shows how far the work is. Appears when it turns out long, and leaves nothing behind.
 
-    Not thread-safe: one thread starts, advances and leaves it.
+    Not thread-safe: one thread starts, moves and leaves it.
     """
 
     def __init__(self, console: Console, *, files: int, is_wanted: bool) -> None:
@@ -48,9 +48,9 @@ class Meter:
         self._progress.reset(self._images, total=images, visible=is_big)
         self._show_if(is_big)
 
-    def advance(self, images: int) -> None:
-        """So many more images of the file are done."""
-        self._progress.advance(self._images, images)
+    def reach(self, before: int, images: int, _of: int) -> None:
+        """So many images of the file are done by now, and so many before them; `Progress`."""
+        self._progress.update(self._images, completed=before + images)
 
     def end_file(self) -> None:
         """A file is done with, well or badly."""

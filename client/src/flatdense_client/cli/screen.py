@@ -3,9 +3,14 @@
 import sys
 
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 _UNBOUNDED_COLUMNS = 10_000
 """How wide a pipe is: nothing is cut or folded for a program that reads."""
+
+_ROOMY_COLUMNS = 60
+"""From how many columns on there is room between the columns of a table."""
 
 
 def stdout_console() -> Console:
@@ -16,7 +21,13 @@ def stdout_console() -> Console:
 
 def stderr_console() -> Console:
     """For errors and progress."""
-    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def quiet_table(console: Console) -> Table:
+    """A table without lines; its columns move together where the screen is narrow."""
+    gap_columns = 3 if console.width >= _ROOMY_COLUMNS else 1
+    return Table(box=None, header_style="dim", pad_edge=False, padding=(0, gap_columns, 0, 0))
 
 
 def plain(text: str) -> str:
@@ -37,7 +48,21 @@ def _visible(character: str) -> str:
 
 def complain(message: str, console: Console | None = None) -> None:
     """Writes one line that begins with `error:`."""
-    line = plain(" ".join(message.split()))
+    _say("error:", "bold red", message, console)
+
+
+def note(message: str, console: Console | None = None) -> None:
+    """Writes one line that begins with `note:`, about something that is no error."""
+    _say("note:", "bold", message, console)
+
+
+def waiting(message: str, console: Console | None = None) -> None:
+    """Writes one line that begins with `waiting:`, about what is still missing."""
+    _say("waiting:", "bold", message, console)
+
+
+def _say(mark: str, style: str, message: str, console: Console | None) -> None:
     target = console or stderr_console()
-    target.print("error:", style="bold red", end=" ")
-    target.print(line)
+    line = Text.assemble((mark, style), " ", plain(" ".join(message.split())))
+    # People see it folded between words; in a pipe or a log it is one line.
+    target.print(line, soft_wrap=not target.is_terminal)

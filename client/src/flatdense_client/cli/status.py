@@ -1,20 +1,18 @@
 """`flatdense status`: whether a server is ready, and what it serves."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
-from datetime import datetime
 
 import click
 
 from flatdense_client._client import Client
 from flatdense_client._errors import FlatdenseError
-from flatdense_client._model import Layer, ModelInfo, Serving, Training, VersionStatus
+from flatdense_client._model import Layer, ModelInfo, VersionStatus
 from flatdense_client.cli.facts import Facts
-from flatdense_client.cli.options import connection_options
+from flatdense_client.cli.model_facts import accuracy, add_unchecked, add_versions, batches, trained
+from flatdense_client.cli.options import Connection, connection_options
+from flatdense_client.cli.programs import write_json
 from flatdense_client.cli.screen import complain, stdout_console
-
-_STATE_STYLES = {"ready": "green", "loading": "yellow", "failed": "red", "shadow": "dim"}
 
 
 @click.command()
@@ -25,22 +23,25 @@ def status(
     context: click.Context,
     *,
     as_json: bool,
-    server: str,
-    timeout_s: float,
-    model_version: int | None,
-    model_label: str | None,
+    connection: Connection,
 ) -> None:
-    """Show whether the server is ready and what it serves. Exits with 1 if it is not ready."""
-    client = Client(
-        server, model_version=model_version, model_label=model_label, timeout_s=timeout_s
-    )
-    with client:
+    """Show whether the server is ready and what it serves.
+
+    Exits with 1 if it is not ready.
+
+    \b
+    Examples:
+      flatdense status
+      flatdense status --server digits.example.org:8500 --json
+    """  # noqa: D301  # click's mark: these lines stay as they are
+    with connection.open() as client:
         is_ready = client.ready()
         model, trouble = _ask_for_model(client)
     if as_json:
-        click.echo(_to_json(server, model, is_ready=is_ready))
+        told = dataclasses.asdict(model) if model else None
+        write_json({"server": connection.server, "ready": is_ready, "model": told})
     else:
-        stdout_console().print(_to_facts(server, model, is_ready=is_ready))
+        stdout_console().print(_to_facts(connection.server, model, is_ready=is_ready))
     if trouble:
         complain(trouble)
     if not is_ready or model is None:
@@ -54,52 +55,28 @@ def _ask_for_model(client: Client) -> tuple[ModelInfo | None, str]:
         return None, str(error)
 
 
-def _to_json(server: str, model: ModelInfo | None, *, is_ready: bool) -> str:
-    facts = {
-        "server": server,
-        "ready": is_ready,
-        "model": dataclasses.asdict(model) if model else None,
-    }
-    return json.dumps(facts, default=datetime.isoformat)
-
-
 def _to_facts(server: str, model: ModelInfo | None, *, is_ready: bool) -> Facts:
     facts = Facts()
     mark = ("● ready", "green") if is_ready else ("○ not ready", "yellow")
     facts.add("server", (server, "bold"), "  ", mark)
     if model is not None:
         facts.add("model", _model(model))
-        facts.add("accuracy", _accuracy(model))
+        facts.add("accuracy", accuracy(model))
         facts.add("layers", " → ".join(_layer(layer) for layer in model.layers) or "unknown")
         if model.parameters:
             facts.add("parameters", f"{model.parameters:,}")
         if model.training:
-            facts.add("trained", _trained(model.training))
+            facts.add("trained", trained(model.training))
         facts.add("engine", f"{model.serving.engine} on {model.serving.device}")
-        facts.add("batches", _batches(model.serving))
+        facts.add("batches", batches(model.serving))
         if _is_worth_a_table(model.versions):
-            _add_versions(facts, model.versions)
-        for index, sentence in enumerate(model.unchecked):
-            facts.add("" if index else "unchecked", (sentence, "yellow"))
+            add_versions(facts, model.versions)
+        add_unchecked(facts, model.unchecked)
     return facts
 
 
 def _is_worth_a_table(versions: Sequence[VersionStatus]) -> bool:
     return len(versions) > 1 or any(v.labels or v.state != "ready" for v in versions)
-
-
-def _add_versions(facts: Facts, versions: Sequence[VersionStatus]) -> None:
-    version_columns = max(len(str(status.version)) for status in versions)
-    state_columns = max(len(status.state) for status in versions)
-    for index, status in enumerate(versions):
-        style = _STATE_STYLES.get(status.state, "")
-        head = (
-            f"{status.version:>{version_columns}}  ",
-            (f"{status.state:<{state_columns}}  ", style),
-        )
-        labels, reason = ", ".join(status.labels), " ".join(status.reason.split())
-        gap = "  " if labels and reason else ""
-        facts.add("" if index else "versions", (labels, "cyan"), gap, reason, head=head)
 
 
 def _model(model: ModelInfo) -> str:
@@ -109,25 +86,6 @@ def _model(model: ModelInfo) -> str:
     return f"{model.name}, version {model.version}{also}"
 
 
-def _accuracy(model: ModelInfo) -> str:
-    if model.training is None or model.test_accuracy is None:
-        return "unknown"
-    return f"{model.test_accuracy:.2%} of {model.training.test_rows:,} test images"
-
-
 def _layer(layer: Layer) -> str:
     shape = " x ".join(str(side) for side in layer.output_shape)
     return f"{layer.kind} {shape}" + (f" {layer.activation}" if layer.activation else "")
-
-
-def _trained(training: Training) -> str:
-    day = f"{training.created_at:%Y-%m-%d}, " if training.created_at else ""
-    return (
-        f"{day}{training.train_rows:,} images of {training.dataset}, "
-        f"{training.epochs} epochs, seed {training.seed}"
-    )
-
-
-def _batches(serving: Serving) -> str:
-    ladder = " ".join(str(rows) for rows in serving.ladder_rows)
-    return f"{ladder} rows compiled; at most {serving.max_request_rows:,} rows a request"
