@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import sdk_threads
 from flatdense_client import AsyncClient, Unavailable
-from flatdense_client._channel import Connector
+from flatdense_client._channel.channel import Connector
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
 from machine import describe_machine

@@ -13,7 +13,7 @@ import grpc
 import numpy as np
 import numpy.typing as npt
 from flatdense_client import Client
-from flatdense_client._channel import Connector
+from flatdense_client._channel.channel import Connector
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
 from load import Request, calls_per_second, check_tool

@@ -7,6 +7,8 @@ with Client("localhost:8500") as client:
 """
 
 from flatdense_client._async_client import AsyncClient
+from flatdense_client._channel.hedging import Hedging
+from flatdense_client._channel.tls import Tls
 from flatdense_client._client import Client
 from flatdense_client._errors import (
     Closed,
@@ -21,15 +23,20 @@ from flatdense_client._errors import (
     Unavailable,
     Violation,
 )
-from flatdense_client._explanations import Explanation, Explanations, PixelContribution
-from flatdense_client._hedging import Hedging
-from flatdense_client._images import ImageLike, ImagesLike
-from flatdense_client._model import Layer, ModelInfo, Serving, Tensor, Training, VersionStatus
-from flatdense_client._predictions import Prediction, Predictions
-from flatdense_client._prepare import prepare_image
-from flatdense_client._prepared import PreparedImage
-from flatdense_client._timing import Timing
-from flatdense_client._tls import Tls
+from flatdense_client._images.kinds import ImageLike, ImagesLike
+from flatdense_client._images.prepare import prepare_image
+from flatdense_client._images.prepared import PreparedImage
+from flatdense_client._results.explanations import Explanation, Explanations, PixelContribution
+from flatdense_client._results.model import (
+    Layer,
+    ModelInfo,
+    Serving,
+    Tensor,
+    Training,
+    VersionStatus,
+)
+from flatdense_client._results.predictions import Prediction, Predictions
+from flatdense_client._results.timing import Timing
 
 __all__ = [
     "AsyncClient",

@@ -6,23 +6,23 @@ from types import TracebackType
 
 import numpy as np
 
-from flatdense_client._async_connection import AsyncConnection
-from flatdense_client._channel import AsyncInterceptor, Connector, check_async_interceptors
-from flatdense_client._classify import CLASSIFY
+from flatdense_client._calls.async_connection import AsyncConnection
+from flatdense_client._calls.pieces import Pieces, Progress
+from flatdense_client._calls.session import Session
+from flatdense_client._channel.channel import AsyncInterceptor, Connector, check_async_interceptors
+from flatdense_client._channel.hedging import Hedging
+from flatdense_client._channel.tls import Tls
+from flatdense_client._channel.token import Token
+from flatdense_client._core.classify import CLASSIFY
+from flatdense_client._core.explain import Explain
+from flatdense_client._core.selector import select_model
 from flatdense_client._errors import Closed, DeadlineExceeded, NotFound, Unavailable
-from flatdense_client._explain import Explain
-from flatdense_client._explanations import Explanations
-from flatdense_client._hedging import Hedging
-from flatdense_client._images import ImagesLike
-from flatdense_client._inputs import check_images_async
-from flatdense_client._model import ModelInfo
-from flatdense_client._pieces import Pieces, Progress
-from flatdense_client._pixels import check_array
-from flatdense_client._predictions import Predictions
-from flatdense_client._selector import select_model
-from flatdense_client._session import Session
-from flatdense_client._tls import Tls
-from flatdense_client._token import Token
+from flatdense_client._images.inputs import check_images_async
+from flatdense_client._images.kinds import ImagesLike
+from flatdense_client._images.pixels import check_array
+from flatdense_client._results.explanations import Explanations
+from flatdense_client._results.model import ModelInfo
+from flatdense_client._results.predictions import Predictions
 
 
 class AsyncClient:

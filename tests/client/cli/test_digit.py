@@ -5,7 +5,7 @@ import io
 import numpy as np
 import numpy.typing as npt
 import pytest
-from flatdense_client._pixels import check_array
+from flatdense_client._images.pixels import check_array
 from flatdense_client.cli.digit import COLUMNS, Digit, Legend, ink_of
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from flatdense_client import InvalidInput, PreparedImage
-from flatdense_client._inputs import check_images
+from flatdense_client._images.inputs import check_images
 from flatdense_client.cli.files import read_images
 from hypothesis import given
 from hypothesis import strategies as st

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from flatdense_client import Predictions
-from flatdense_client._inputs import check_images
+from flatdense_client._images.inputs import check_images
 from flatdense_client.cli.people import PICTURED_IMAGES, SHOWN_IMAGES, PeopleTable
 from flatdense_client.cli.reports import Part
 from rich.cells import cell_len

@@ -9,7 +9,7 @@ from contextlib import redirect_stdout
 import numpy as np
 import numpy.typing as npt
 from flatdense_client import Predictions
-from flatdense_client._inputs import check_images
+from flatdense_client._images.inputs import check_images
 from flatdense_client.cli.programs import exact, exact_list
 from flatdense_client.cli.reports import CommaSeparated, JsonLines, Part, Report
 from hypothesis import given

@@ -12,7 +12,7 @@ from flatdense_proto.twin import tensorflow_serving_pb2 as tfs
 from flatdense_proto.v1 import classifier_pb2 as native
 from google.protobuf.message import DecodeError
 
-from flatdense_client._pixels import ROW_PIXELS
+from flatdense_client._images.pixels import ROW_PIXELS
 
 Pixels = npt.NDArray[Any]
 """[N, 784], uint8 or little-endian float32."""

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import grpc
 import grpc.aio
 
-from flatdense_client._channel import Connector
+from flatdense_client._channel.channel import Connector
+from flatdense_client._core.status import error_of, read_refusal
 from flatdense_client._errors import ServerError
 from flatdense_client._load.arrivals import due_times_s
 from flatdense_client._load.dialect import DIALECTS, WrongAnswer
@@ -22,7 +23,6 @@ from flatdense_client._load.recording import (
     Recorder,
     Recording,
 )
-from flatdense_client._status import error_of, read_refusal
 
 Result = TypeVar("Result")
 Call = grpc.aio.UnaryUnaryCall[bytes, bytes]

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from flatdense_client._tls import Tls
+from flatdense_client._channel.tls import Tls
 
 MAX_CALLS = 10_000_000
 """How many calls one run counts at most: the times of each are kept, 24 bytes a call."""

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from flatdense_client._pixels import ROW_PIXELS, SIDE_PIXELS
+from flatdense_client._images.pixels import ROW_PIXELS, SIDE_PIXELS
 
 _INNER = (4.0, 24.0)
 """Where strokes turn: MNIST's digits lie in the middle 20 of 28 pixels."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from flatdense_client._tls import Tls
+from flatdense_client._channel.tls import Tls
 
 _FILE = click.Path(path_type=Path)
 

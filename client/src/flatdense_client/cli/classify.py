@@ -12,8 +12,8 @@ from rich.console import Console
 
 from flatdense_client._client import Client
 from flatdense_client._errors import InvalidInput
-from flatdense_client._pixels import check_array
-from flatdense_client._prepared import PreparedImage
+from flatdense_client._images.pixels import check_array
+from flatdense_client._images.prepared import PreparedImage
 from flatdense_client.cli.files import STDIN, read_images
 from flatdense_client.cli.folders import Folder, Source, find_sources
 from flatdense_client.cli.meter import Meter

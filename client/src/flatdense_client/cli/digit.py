@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.style import Style
 from rich.text import Text
 
-from flatdense_client._pixels import SIDE_PIXELS, Rows
+from flatdense_client._images.pixels import SIDE_PIXELS, Rows
 from flatdense_client.cli.screen import plain
 
 COLUMNS = SIDE_PIXELS

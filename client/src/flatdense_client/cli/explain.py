@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from flatdense_client._errors import InvalidInput
-from flatdense_client._explanations import Explanation
-from flatdense_client._pixels import Rows, check_array
-from flatdense_client._prepared import PreparedImage
+from flatdense_client._images.pixels import Rows, check_array
+from flatdense_client._images.prepared import PreparedImage
+from flatdense_client._results.explanations import Explanation
 from flatdense_client.cli.bars import Bar
 from flatdense_client.cli.digit import AGAINST_STYLE, COLUMNS, FOR_STYLE, Digit, Legend, ink_of
 from flatdense_client.cli.files import read_images

@@ -10,8 +10,8 @@ from typing import Any, BinaryIO
 import numpy.typing as npt
 
 from flatdense_client._errors import InvalidInput
-from flatdense_client._prepare import prepare_image
-from flatdense_client._prepared import PreparedImage
+from flatdense_client._images.prepare import prepare_image
+from flatdense_client._images.prepared import PreparedImage
 from flatdense_client.cli.idx import holds_labels, looks_like_idx, read_idx_images
 from flatdense_client.cli.npy import MAGIC as NPY_MAGIC
 from flatdense_client.cli.npy import read_npy

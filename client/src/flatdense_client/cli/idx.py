@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from flatdense_client._errors import InvalidInput
-from flatdense_client._pixels import SIDE_PIXELS
+from flatdense_client._images.pixels import SIDE_PIXELS
 
 _UINT8 = 0x08
 _IMAGES_RANK = 3

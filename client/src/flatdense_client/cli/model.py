@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flatdense_client._model import Layer, ModelInfo, Tensor, Training
+from flatdense_client._results.model import Layer, ModelInfo, Tensor, Training
 from flatdense_client.cli.facts import Facts
 from flatdense_client.cli.model_facts import accuracy, add_unchecked, add_versions, batches
 from flatdense_client.cli.options import Connection, connection_options

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from flatdense_client._model import ModelInfo, Serving, Training, VersionStatus
+from flatdense_client._results.model import ModelInfo, Serving, Training, VersionStatus
 from flatdense_client.cli.facts import Facts
 
 _STATE_STYLES = {"ready": "green", "loading": "yellow", "failed": "red", "shadow": "dim"}

@@ -11,12 +11,12 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from flatdense_client._addresses import check_address
+from flatdense_client._channel.addresses import check_address
+from flatdense_client._channel.tls import Tls
 from flatdense_client._client import Client
+from flatdense_client._core.selector import check_label
 from flatdense_client._errors import InvalidInput
-from flatdense_client._model import VersionStatus
-from flatdense_client._selector import check_label
-from flatdense_client._tls import Tls
+from flatdense_client._results.model import VersionStatus
 from flatdense_client.cli.access import ACCESS_OPTIONS, NAMES, read_tls, read_token
 
 Result = TypeVar("Result")

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from flatdense_client._core.messages import MAX_MESSAGE_BYTES
 from flatdense_client._errors import InvalidInput
+from flatdense_client._images.pixels import ROW_PIXELS, check_array
 from flatdense_client._load.strokes import draw_strokes
-from flatdense_client._messages import MAX_MESSAGE_BYTES
-from flatdense_client._pixels import ROW_PIXELS, check_array
 from flatdense_client.cli.files import read_images
 from flatdense_client.cli.screen import plain
 

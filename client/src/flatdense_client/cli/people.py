@@ -11,8 +11,8 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from flatdense_client._predictions import Prediction
-from flatdense_client._prepared import PreparedImage
+from flatdense_client._images.prepared import PreparedImage
+from flatdense_client._results.predictions import Prediction
 from flatdense_client.cli.bars import Bar
 from flatdense_client.cli.digit import COLUMNS, Digit, ink_of
 from flatdense_client.cli.reports import Part

@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from flatdense_client._prepared import PreparedImage
+from flatdense_client._images.prepared import PreparedImage
 
 
 def exact(value: np.float32 | float) -> float:

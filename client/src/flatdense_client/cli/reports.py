@@ -5,9 +5,9 @@ import sys
 from dataclasses import dataclass
 from typing import Protocol
 
-from flatdense_client._pixels import Rows
-from flatdense_client._predictions import Predictions
-from flatdense_client._prepared import PreparedImage
+from flatdense_client._images.pixels import Rows
+from flatdense_client._images.prepared import PreparedImage
+from flatdense_client._results.predictions import Predictions
 from flatdense_client.cli.programs import exact, exact_list, prepared_facts, write_json
 
 

@@ -7,7 +7,7 @@ import click
 
 from flatdense_client._client import Client
 from flatdense_client._errors import FlatdenseError
-from flatdense_client._model import Layer, ModelInfo, VersionStatus
+from flatdense_client._results.model import Layer, ModelInfo, VersionStatus
 from flatdense_client.cli.facts import Facts
 from flatdense_client.cli.model_facts import accuracy, add_unchecked, add_versions, batches, trained
 from flatdense_client.cli.options import Connection, connection_options

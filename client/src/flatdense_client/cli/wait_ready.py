@@ -6,7 +6,7 @@ import time
 import click
 
 from flatdense_client._errors import DeadlineExceeded, NotFound, Overloaded, Unavailable
-from flatdense_client._model import ModelInfo
+from flatdense_client._results.model import ModelInfo
 from flatdense_client.cli.options import Connection, check_seconds, connection_options
 from flatdense_client.cli.screen import complain, plain, stdout_console, waiting
 

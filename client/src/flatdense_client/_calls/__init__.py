@@ -1,0 +1,1 @@
+"""How calls travel: whole, in pieces, as streams, or many in one message."""
