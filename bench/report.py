@@ -25,6 +25,9 @@ BOUNDS_PAGE: Final = ROOT / "docs" / "decisions" / "0008-what-bounds-a-call.md"
 PROTOCOLS: Final = ROOT / "bench" / "results" / "protocols.json"
 PROTOCOLS_PAGE: Final = ROOT / "docs" / "decisions" / "0009-other-protocols.md"
 
+SDK: Final = ROOT / "bench" / "results" / "sdk.json"
+SDK_PAGE: Final = ROOT / "docs" / "sdk.md"
+
 SECTION: Final = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- end -->)", re.DOTALL)
 """The part of a document that a benchmark writes."""
 
@@ -177,6 +180,40 @@ def render_streams(results: Results) -> str:
         "be unanswered together. One worker, {machine}. The load generator ran on the same cores."
     )
     return render_variants(results, UNARY, note)
+
+
+def render_sdk(results: Results) -> str:
+    """The clients: the tables and the machine, in Markdown."""
+    tables: dict[str, Rounds] = results["tables"]
+    lines = [line for unit, figures in tables.items() for line in render_ways(unit, figures)]
+    rounds = len(next(iter(next(iter(tables.values())).values())))
+    lines.append(
+        f"Medians of {rounds} rounds (`bench/sdk.py`), the ways in turn, against one server "
+        f"process with one worker, tritonclient {results['tritonclient']}, on "
+        f"{describe(results['machine'])}. Client and server ran on the same cores."
+    )
+    repeats: dict[str, int] = results["calls_repeated"]
+    repeated = ", ".join(f"{way} {count:,}" for way, count in repeats.items() if count)
+    if repeated:
+        lines.append(f"Calls whose stream was refused and that were made again: {repeated}.")
+    return "\n".join(lines) + "\n"
+
+
+def render_ways(unit: str, figures: Rounds) -> list[str]:
+    """A row for each way: its figure, and the first one's over it."""
+    first = next(iter(figures))
+    lines = [
+        f"| | {unit} | least to most | {first} / this | least to most |",
+        "|---|---|---|---|---|",
+    ]
+    for way, values in figures.items():
+        ratios = [ours / this for ours, this in zip(figures[first], values, strict=True)]
+        lines.append(
+            f"| {way} | {statistics.median(values):,.0f} "
+            f"| {min(values):,.0f} to {max(values):,.0f} "
+            f"| {statistics.median(ratios):.2f} | {min(ratios):.2f} to {max(ratios):.2f} |"
+        )
+    return [*lines, ""]
 
 
 def render_protocols(results: Results) -> str:

@@ -10,7 +10,6 @@ description, and prints the tables.
 
 import argparse
 import asyncio
-import json
 import statistics
 import sys
 import time
@@ -30,7 +29,7 @@ from flatdense_client._channel.channel import Connector
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
 from machine import describe_machine
-from report import Rounds, describe
+from report import SDK, SDK_PAGE, Rounds, publish, render_sdk
 from tritonclient.grpc import InferInput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
@@ -39,8 +38,6 @@ ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "examples"))
 
 from server_process import ServerProcess  # noqa: E402 -- after the path that it is on
-
-RESULTS = ROOT / "bench" / "results" / "sdk.json"
 
 TASKS = 1000
 CALLS = 10
@@ -96,9 +93,9 @@ def main() -> None:
         "tables": tables,
         "calls_repeated": repeats,
     }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    print(render(tables, repeats, describe_machine()))
+    section = render_sdk(results)
+    publish(results, SDK, SDK_PAGE, section)
+    print(section)
 
 
 async def measure(address: str, images: Images) -> tuple[Rounds, Rounds, dict[str, int]]:
@@ -194,40 +191,6 @@ async def one_by_one(way: Way, image: Image) -> float:
         way.read(await way.ask(image))
         times_us.append(1e6 * (time.perf_counter() - start_s))
     return statistics.median(times_us)
-
-
-def render(
-    tables: Mapping[str, Rounds], repeats: Mapping[str, int], machine: dict[str, object]
-) -> str:
-    """The tables and the machine, in Markdown."""
-    repeated = ", ".join(f"{way} {count:,}" for way, count in repeats.items() if count)
-    note = (
-        f"Medians of {ROUNDS} rounds (`bench/sdk.py`), the ways in turn, against one server "
-        f"process with one worker, tritonclient {version('tritonclient')}, on {describe(machine)}. "
-        "Client and server ran on the same cores."
-    )
-    lines = [line for unit, figures in tables.items() for line in render_ways(unit, figures)]
-    lines.append(note)
-    if repeated:
-        lines.append(f"Calls whose stream was refused and that were made again: {repeated}.")
-    return "\n".join(lines)
-
-
-def render_ways(unit: str, figures: Rounds) -> list[str]:
-    """A row for each way: its figure, and the first one's over it."""
-    first = next(iter(figures))
-    lines = [
-        f"| | {unit} | least to most | {first} / this | least to most |",
-        "|---|---|---|---|---|",
-    ]
-    for way, values in figures.items():
-        ratios = [ours / this for ours, this in zip(figures[first], values, strict=True)]
-        lines.append(
-            f"| {way} | {statistics.median(values):,.0f} "
-            f"| {min(values):,.0f} to {max(values):,.0f} "
-            f"| {statistics.median(ratios):.2f} | {min(ratios):.2f} to {max(ratios):.2f} |"
-        )
-    return [*lines, ""]
 
 
 if __name__ == "__main__":

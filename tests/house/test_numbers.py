@@ -19,6 +19,7 @@ from flatdense_artifact import read_manifest
         (report.PROTOCOLS, report.PROTOCOLS_PAGE, report.render_protocols),
         (report.STREAMS, report.STREAMS_PAGE, report.render_streams),
         (report.BOUNDS, report.BOUNDS_PAGE, report.render_bounds),
+        (report.SDK, report.SDK_PAGE, report.render_sdk),
         (report.OVERLOAD, report.OVERLOAD_PAGE, report.render_overload),
     ],
 )

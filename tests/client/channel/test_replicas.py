@@ -204,44 +204,46 @@ def test_one_server_alone_speaks_for_itself(replicas: Replicas) -> None:
         assert client.ready() is False
 
 
+def _call(addresses: list[str], is_over: threading.Event) -> int:
+    with Client(addresses) as client:
+        calls = 0
+        while not is_over.is_set():
+            client.classify(IMAGE)
+            calls += 1
+    return calls
+
+
+def _call_in_asyncio(addresses: list[str], is_over: threading.Event) -> int:
+    async def _call_on(client: AsyncClient) -> int:
+        calls = 0
+        while not is_over.is_set():
+            await client.classify(IMAGE)
+            calls += 1
+        return calls
+
+    async def _call_many() -> int:
+        async with AsyncClient(addresses, coalesce=False) as client:
+            return sum(await asyncio.gather(*(_call_on(client) for _ in range(4))))
+
+    return asyncio.run(_call_many())
+
+
 @pytest.mark.xdist_group("replicas")
+@pytest.mark.parametrize("call", [_call, _call_in_asyncio], ids=["threads", "asyncio"])
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL], ids=["drained", "killed"])
 def test_a_rolling_restart_of_real_servers_is_seen_by_no_caller(
-    exported_model: Path, end: signal.Signals
+    exported_model: Path, end: signal.Signals, call: Callable[..., int]
 ) -> None:
     """Each of flatdense's own servers ends, well or badly, and returns: every call is answered."""
     arguments = ("--model-dir", str(exported_model), "--workers", "1")
     is_over = threading.Event()
-
-    def _call(addresses: list[str]) -> int:
-        with Client(addresses) as client:
-            calls = 0
-            while not is_over.is_set():
-                client.classify(IMAGE)
-                calls += 1
-        return calls
-
-    async def _call_many(addresses: list[str]) -> int:
-        async def _call_on(client: AsyncClient) -> int:
-            calls = 0
-            while not is_over.is_set():
-                await client.classify(IMAGE)
-                calls += 1
-            return calls
-
-        async with AsyncClient(addresses, coalesce=False) as client:
-            return sum(await asyncio.gather(*(_call_on(client) for _ in range(4))))
-
     with ExitStack() as stack:
-        pool = stack.enter_context(ThreadPoolExecutor(2))
+        pool = stack.enter_context(ThreadPoolExecutor(1))
         servers = [stack.enter_context(ServerProcess(*arguments)) for _ in range(2)]
         addresses = [server.address for server in servers]
         for server in servers:
             server.ready()
-        calling = (
-            pool.submit(_call, addresses),
-            pool.submit(lambda: asyncio.run(_call_many(addresses))),
-        )
+        calling = pool.submit(call, addresses, is_over)
         stack.callback(is_over.set)
         for server in servers:
             _wait_for_calls(server)
@@ -254,7 +256,7 @@ def test_a_rolling_restart_of_real_servers_is_seen_by_no_caller(
             again.ready()
             _wait_for_calls(again)
         is_over.set()
-        assert all(calls.result(60) > 0 for calls in calling)
+        assert calling.result(60) > 0
 
 
 def _wait_for_calls(server: ServerProcess) -> None:

@@ -1,6 +1,8 @@
 """Calls that wait to travel together: who goes with whom, and who gets which answer. No I/O."""
 
 import copy
+import math
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextvars import copy_context
 from itertools import chain, count
@@ -230,24 +232,19 @@ class Lanes(Generic[AReply]):
 def _take(tickets: Sequence[Ticket[AReply]]) -> Message[AReply] | None:
     """Takes calls out of their lane and into a message, but for those that ended; None: all did."""
     staying: list[Ticket[AReply]] = []
-    timeout_s: float | None = 0.0
+    now_s = last_s = time.monotonic()
     for ticket in tickets:
         del ticket.lane[ticket]
         if ticket.reply.done():
             continue
-        try:
-            remaining_s = ticket.deadline.remaining_s()
-        except DeadlineExceeded:  # its caller is about to find out
+        if ticket.deadline.at_s <= now_s:  # its caller is about to find out
             ticket.expire()
             continue
         staying.append(ticket)
-        if remaining_s is None or timeout_s is None:
-            timeout_s = None
-        else:
-            timeout_s = max(timeout_s, remaining_s)
+        last_s = max(last_s, ticket.deadline.at_s)
     if not staying:
         return None
-    message = Message(staying, timeout_s)
+    message = Message(staying, None if math.isinf(last_s) else last_s - now_s)
     for ticket in staying:
         ticket.message = message
     return message

@@ -28,7 +28,9 @@ class Contexts:
 def open_context(files: TlsFiles) -> ssl.SSLContext:
     """How connections are encrypted by these files. Raises FileRefused.
 
-    Sessions are not resumed: who was let in by a certificate must show it each time.
+    Sessions are not resumed: who was let in by a certificate must show it each time. Those of TLS
+    1.2 are kept by OpenSSL itself, which Python cannot tell not to: callers who must show a
+    certificate need TLS 1.3.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -40,6 +42,7 @@ def open_context(files: TlsFiles) -> ssl.SSLContext:
         if files.client_ca:
             context.load_verify_locations(files.client_ca)
             context.verify_mode = ssl.CERT_REQUIRED
+            context.minimum_version = ssl.TLSVersion.TLSv1_3
     except (ssl.SSLError, OSError) as error:
         reason = getattr(error, "reason", None) or error.strerror
         raise FileRefused(
