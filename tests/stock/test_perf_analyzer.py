@@ -8,6 +8,7 @@ import ctypes.util
 import os
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from platform import machine
@@ -28,7 +29,7 @@ pytestmark = [
 
 Analyze: TypeAlias = Callable[..., list[dict[str, str]]]
 
-MOST_S = 120
+MOST_S = 60
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def analyze(aside: Callable[[str], Path], tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.parametrize("kind", ["grpc", "streaming", "http", "tfserving"])
-@pytest.mark.timeout(MOST_S + 30)
+@pytest.mark.timeout(2 * MOST_S + 30)
 def test_it_measures_the_server(server: ServerProcess, analyze: Analyze, kind: str) -> None:
     """It finds the model, loads the server with four callers, and reports the server's own times.
 
@@ -78,7 +79,13 @@ def test_it_measures_the_server(server: ServerProcess, analyze: Analyze, kind: s
         ),
     }
     load = ("--concurrency-range", "4", "--request-count", "400", "--input-data", "zero")
-    (line,) = analyze("-u", where, *calls[kind], *load)
+    try:
+        (line,) = analyze("-u", where, *calls[kind], *load)
+    except subprocess.TimeoutExpired:
+        # Now and then it does not end by itself: that is not ours where the server owes nothing.
+        with urllib.request.urlopen(f"{server.page}metrics", timeout=10) as response:
+            assert b"\nflatdense_inflight_requests 0.0\n" in response.read()
+        (line,) = analyze("-u", where, *calls[kind], *load)
     assert line["Concurrency"] == "4"
     assert float(line["Inferences/Second"]) > 0
     if kind != "tfserving":
