@@ -17,7 +17,7 @@ from flatdense_client._core.classify import CLASSIFY
 from flatdense_client._core.explain import Explain
 from flatdense_client._core.selector import select_model
 from flatdense_client._errors import Closed, DeadlineExceeded, NotFound, Unavailable
-from flatdense_client._images.inputs import check_images_async
+from flatdense_client._images.inputs import check_images_async, check_stream
 from flatdense_client._images.kinds import ImagesLike
 from flatdense_client._images.pixels import check_array
 from flatdense_client._results.explanations import Explanations
@@ -175,6 +175,7 @@ class AsyncClient:
         Raises, at the array that it concerns, after the predictions of all before it: any
         FlatdenseError, and whatever `images` raises.
         """
+        check_stream(images)
         return self._stream(images, self._session.timeout_or(timeout_s))
 
     async def model(self, *, timeout_s: float | None = None) -> ModelInfo:

@@ -17,7 +17,7 @@ from flatdense_client._core.explain import Explain
 from flatdense_client._core.messages import Method, Part, Request, Response, Result
 from flatdense_client._core.selector import select_model
 from flatdense_client._errors import Closed, DeadlineExceeded, NotFound, Unavailable
-from flatdense_client._images.inputs import check_images
+from flatdense_client._images.inputs import check_images, check_stream
 from flatdense_client._images.kinds import ImagesLike
 from flatdense_client._results.explanations import Explanations
 from flatdense_client._results.model import ModelInfo
@@ -190,6 +190,7 @@ class Client:
         Raises, at the array that it concerns, after the predictions of all before it: any
         FlatdenseError, and whatever `images` raises.
         """
+        check_stream(images)
         return self._stream(images, self._session.timeout_or(timeout_s))
 
     def model(self, *, timeout_s: float | None = None) -> ModelInfo:

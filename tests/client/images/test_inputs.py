@@ -275,3 +275,11 @@ def test_every_call_takes_every_form(
     with pytest.raises(InvalidInput, match=r"row 6: 'no/such\.png': there is no such file"):
         ask(address, [*mixed, "no/such.png"])
     assert seen_rows == []
+
+
+@pytest.mark.parametrize("picture", ["digit.png", b"\x89PNG", bytearray(b"\x89PNG")])
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_one_picture_is_no_stream(kind: type[Client], picture: str | bytes) -> None:
+    """A name or bytes are refused at once, and not taken apart into letters."""
+    with pytest.raises(InvalidInput, match="call classify, or give a list"):
+        kind("127.0.0.1:1").classify_stream(picture)

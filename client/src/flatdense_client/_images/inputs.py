@@ -51,6 +51,13 @@ async def check_images_async(images: ImagesLike) -> Rows:
     return check_images(images)
 
 
+def check_stream(images: object) -> None:
+    """Refuses what would be taken apart into letters. Raises InvalidInput: it is one picture."""
+    if isinstance(images, _NO_LISTS):
+        told = "one picture came; expected an iterable of images: call classify, or give a list"
+        raise refusal(told)
+
+
 def _holds_pictures(images: ImagesLike) -> bool:
     if isinstance(images, list | tuple):
         return not _is_nested(images) and any(map(is_picture, images))
