@@ -1,7 +1,6 @@
 """The asynchronous client against a real server."""
 
 import asyncio
-import os
 import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -24,6 +23,7 @@ from flatdense_client import (
     Unauthenticated,
     Unavailable,
 )
+from flatdense_client._channel.fork import ANCESTRY
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierServicer
 from google.rpc import error_details_pb2, status_pb2
@@ -538,7 +538,7 @@ def test_after_a_fork_the_client_is_refused(address: str, monkeypatch: pytest.Mo
         async with AsyncClient(address) as client:
             await client.classify(IMAGE)
             with monkeypatch.context() as child:
-                child.setattr(os, "getpid", lambda: -1)
+                child.setattr(ANCESTRY, "forks", ANCESTRY.forks + 1)
                 with pytest.raises(RuntimeError, match="before the fork"):
                     await client.classify(IMAGE)
 

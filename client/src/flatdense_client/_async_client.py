@@ -126,7 +126,12 @@ class AsyncClient:
             with connection.coalescer.alone():
                 answers = await connection.classify(rows, deadline, progress)
         else:
-            answers = [await connection.coalescer.ask(rows, deadline)]
+            ticket = connection.coalescer.add(rows, deadline)
+            try:
+                answers = [await ticket.reply]
+            except BaseException:
+                connection.coalescer.leave(ticket)
+                raise
             if progress is not None:
                 progress(len(rows), len(rows))
         if not self._session.knows_all(answers):

@@ -1,6 +1,5 @@
 """The synchronous client: it calls the server, and waits on the caller's thread."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 
@@ -8,6 +7,7 @@ from flatdense_client._calls.connection import Connection
 from flatdense_client._calls.pieces import Pieces, Progress
 from flatdense_client._calls.session import Session
 from flatdense_client._channel.channel import Connector, Interceptor, check_interceptors
+from flatdense_client._channel.fork import ANCESTRY
 from flatdense_client._channel.hedging import Hedging
 from flatdense_client._channel.tls import Tls
 from flatdense_client._channel.token import Token
@@ -99,6 +99,7 @@ class Client:
         self._interceptors = check_interceptors(interceptors)
         self._coalesce = coalesce
         self._connections: dict[int, Connection] = {}
+        """By process: see Ancestry.forks."""
         """By the process: one for this one, once it has called, and those that it inherited."""
 
     @property
@@ -215,7 +216,7 @@ class Client:
     def close(self) -> None:
         """Closes the connection: calls under way raise Closed. May be called again."""
         self._session.is_closed = True
-        connection = self._connections.get(os.getpid())
+        connection = self._connections.get(ANCESTRY.forks)
         if connection is not None:
             connection.close()
 
@@ -236,12 +237,12 @@ class Client:
     def _connect(self) -> Connection:
         """The connection of this process; it connects by itself."""
         self._check_open()
-        pid = os.getpid()
-        connection = self._connections.get(pid)
+        process = ANCESTRY.forks
+        connection = self._connections.get(process)
         if connection is None:
             made = Connection(self._session, self._interceptors)
             # No lock: a child would inherit it, perhaps held. Of two threads one has to let go.
-            connection = self._connections.setdefault(pid, made)
+            connection = self._connections.setdefault(process, made)
             if connection is not made:
                 made.close()
             self._check_open()  # close() has seen the connection, or this sees that it was called

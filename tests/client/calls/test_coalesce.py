@@ -23,7 +23,9 @@ from flatdense_client._calls.coalesce import Coalescer
 from flatdense_client._calls.session import Session
 from flatdense_client._channel.channel import Connector
 from flatdense_client._core.classify import Answer
+from flatdense_client._core.deadline import Deadline
 from flatdense_client._images.inputs import check_images
+from flatdense_client._images.pixels import Rows
 from flatdense_proto.v1 import classifier_pb2 as pb
 from google.rpc import error_details_pb2, status_pb2
 from hypothesis import given, settings
@@ -42,8 +44,18 @@ def _marked(mark: int, rows: int = 1, dtype: str = "uint8") -> npt.NDArray[np.ge
 
 def _marks(answer: Answer) -> list[tuple[int, int]]:
     """Which rows an answer is the answer to."""
-    pairs = (answer.probabilities[:, :2] * 255).round().astype(int)
+    pairs = (answer.read_probabilities()[:, :2] * 255).round().astype(int)
     return [(int(mark), int(row)) for mark, row in pairs]
+
+
+async def ask(coalescer: Coalescer, rows: Rows, deadline: Deadline) -> Answer:
+    """One call, as the client makes it."""
+    ticket = coalescer.add(rows, deadline)
+    try:
+        return await ticket.reply
+    except BaseException:
+        coalescer.leave(ticket)
+        raise
 
 
 class Server:
@@ -76,7 +88,7 @@ class Server:
     ) -> list[tuple[int, int]]:
         """One caller; gives the rows that it was answered."""
         deadline = self.session.deadline(timeout_s)
-        return _marks(await self.coalescer.ask(check_images(images), deadline))
+        return _marks(await ask(self.coalescer, check_images(images), deadline))
 
     async def wait_for(self, messages: int) -> None:
         """Waits until so many messages came in all."""
@@ -264,7 +276,7 @@ def test_nobody_waits_for_another_ones_deadline(timeouts_ms: list[int]) -> None:
         async def _caller(number: int, timeout_ms: int) -> None:
             deadline = server.session.deadline(timeout_ms / 1000)
             with pytest.raises(DeadlineExceeded, match=f"within {timeout_ms / 1000:g} s"):
-                await server.coalescer.ask(check_images(_marked(number)), deadline)
+                await ask(server.coalescer, check_images(_marked(number)), deadline)
             assert time.monotonic() >= deadline.at_s
 
         await asyncio.gather(*map(_caller, range(len(timeouts_ms)), timeouts_ms))
@@ -401,7 +413,7 @@ def test_an_answer_that_does_not_fit_is_an_error_of_each() -> None:
         session = Server().session
         coalescer = Coalescer(session, _garbled)
         rows, deadline = check_images(_marked(1)), session.deadline(None)
-        calls = (coalescer.ask(rows, deadline) for _ in range(3))
+        calls = (ask(coalescer, rows, deadline) for _ in range(3))
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [ServerError] * 3
         assert len(set(map(id, outcomes))) == 3

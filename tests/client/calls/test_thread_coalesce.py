@@ -42,7 +42,7 @@ def _marked(mark: int, rows: int = 1, dtype: str = "uint8") -> npt.NDArray[np.ge
 
 def _marks(answer: Answer) -> Marks:
     """Which rows an answer is the answer to."""
-    pairs = (answer.probabilities[:, :2] * 255).round().astype(int)
+    pairs = (answer.read_probabilities()[:, :2] * 255).round().astype(int)
     return [(int(mark), int(row)) for mark, row in pairs]
 
 

@@ -63,8 +63,9 @@ def test_answers_with_different_classes_are_not_mixed() -> None:
     """A model that changes its number of classes during a call makes the call fail."""
     answers = [
         Answer(
-            classes=np.zeros(1, np.int64),
-            probabilities=np.ones((1, class_count), np.float32),
+            classes=np.zeros(1, np.int64).tobytes(),
+            probabilities=np.ones((1, class_count), "<f4").tobytes(),
+            class_count=class_count,
             version=class_count,
             timing=None,
         )

@@ -14,10 +14,14 @@ SLOW = "queue;dur=1.000, compute;dur=0.200, total;dur=2.000, batch;desc=64"
 @pytest.fixture
 def predictions() -> Predictions:
     """Three images, the last answered by a version that has no names."""
+    classes, versions = np.array([1, 0, 2]), np.array([4, 4, 5])
+    probabilities = np.array([[0.25, 0.5, 0.25], [1, 0, 0], [0.1, 0.2, 0.7]], np.float32)
+    for array in (classes, versions, probabilities):
+        array.setflags(write=False)
     return Predictions(
-        classes=np.array([1, 0, 2]),
-        probabilities=np.array([[0.25, 0.5, 0.25], [1, 0, 0], [0.1, 0.2, 0.7]], np.float32),
-        versions=np.array([4, 4, 5]),
+        classes=classes,
+        probabilities=probabilities,
+        versions=versions,
         timings=(QUICK, QUICK, SLOW),
         class_names={4: NAMES},
     )

@@ -2,7 +2,6 @@
 
 import asyncio
 import copy
-import os
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Iterable, Sequence
 from contextlib import aclosing
@@ -46,7 +45,7 @@ class AsyncConnection:
         ANCESTRY.note(self, is_async=True)
         self._session = session
         self._loop = asyncio.get_running_loop()
-        self._pid = os.getpid()
+        self._forks = ANCESTRY.forks
         self._channel = session.connector.open_async(interceptors)
         self.classifier = ClassifierStub(self._channel)
         self._check_health = self._channel.unary_unary(
@@ -60,7 +59,7 @@ class AsyncConnection:
 
     def check_owner(self) -> None:
         """Raises RuntimeError: this is not the event loop, or not the process, of the client."""
-        if os.getpid() != self._pid:
+        if ANCESTRY.forks != self._forks:
             msg = (
                 "this AsyncClient is of the process before the fork, and gRPC's asyncio does not "
                 "survive one: start processes by 'spawn' or 'forkserver', or fork before the first "

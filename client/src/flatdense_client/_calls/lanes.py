@@ -102,6 +102,7 @@ class Lanes(Generic[AReply]):
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._small_rows = min(SMALL_ROWS, session.rows_per_message)
         self._numbers = count()
         self._lanes: dict[np.dtype[np.generic], _Lane[AReply]] = {}
         self._alone: _Lane[AReply] = {}
@@ -113,7 +114,7 @@ class Lanes(Generic[AReply]):
 
     def takes(self, rows: Rows) -> bool:
         """Whether a call is small enough. Any thread may ask."""
-        return len(rows) <= min(SMALL_ROWS, self._session.rows_per_message)
+        return len(rows) <= self._small_rows
 
     def add(self, rows: Rows, deadline: Deadline, reply: AReply) -> Ticket[AReply]:
         """Lets a call wait."""

@@ -16,6 +16,8 @@ class Ancestry:
     """What this process and those that it was forked from did with gRPC."""
 
     def __init__(self) -> None:
+        self.forks = 0
+        """How many there were: another number, another process. Asking the system costs more."""
         self._is_used = False
         self._is_async = False
         self._trouble: str | None = None
@@ -40,6 +42,7 @@ class Ancestry:
     def fork(self) -> None:
         """Makes this the ancestry of a child. In it no other thread runs yet."""
         # gRPC must not end them here: it hangs, or ends them in the parent too.
+        self.forks += 1
         self._inherited.extend(self._connections)
         self._connections = weakref.WeakSet()
         if self._is_async:

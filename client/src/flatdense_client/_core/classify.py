@@ -20,22 +20,49 @@ from flatdense_client._errors import ServerError
 from flatdense_client._results.predictions import Predictions
 
 _PROBABILITY = np.dtype("<f4")
+_CLASS = np.dtype(np.int64)
 
 
 class Answer(NamedTuple):
-    """The answer to one message."""
+    """The answer to one message, or to a part of it.
 
-    classes: npt.NDArray[np.int64]
-    probabilities: npt.NDArray[np.float32]
+    In bytes: a part of them is a copy, which does not keep the message in memory, and is made in a
+    fraction of the time that a part of an array takes.
+    """
+
+    classes: bytes
+    """[N] int64"""
+    probabilities: bytes
+    """[N, C] float32, little-endian"""
+    class_count: int
     version: int
     timing: str | None
     """In the server's words."""
 
+    @property
+    def rows(self) -> int:
+        """How many rows it is the answer to."""
+        return len(self.classes) // _CLASS.itemsize
+
     def part(self, start: int, stop: int) -> "Answer":
-        """The answer to the rows `start` to `stop`: views of this one's arrays."""
+        """The answer to the rows `start` to `stop`."""
+        classes, probabilities, class_count, version, timing = self
+        row_bytes = class_count * _PROBABILITY.itemsize
         return Answer(
-            self.classes[start:stop], self.probabilities[start:stop], self.version, self.timing
+            classes[start * _CLASS.itemsize : stop * _CLASS.itemsize],
+            probabilities[start * row_bytes : stop * row_bytes],
+            class_count,
+            version,
+            timing,
         )
+
+    def read_classes(self) -> npt.NDArray[np.int64]:
+        """[N] read-only."""
+        return np.ndarray((self.rows,), _CLASS, self.classes)
+
+    def read_probabilities(self) -> npt.NDArray[np.float32]:
+        """[N, C] read-only."""
+        return np.ndarray((self.rows, self.class_count), _PROBABILITY, self.probabilities)
 
 
 class Classify:
@@ -61,22 +88,27 @@ class Classify:
     ) -> Predictions:
         """See Method.join."""
         if len(parts) == 1:
-            return _keep(parts[0], class_names)
-        if len({part.probabilities.shape[1] for part in parts}) > 1:
+            return _name(parts[0], class_names)
+        if len({part.class_count for part in parts}) > 1:
             numbers = sorted({part.version for part in parts})
             msg = (
                 f"{address} changed its model during the call and the versions {numbers} have "
                 "different numbers of classes: call again, or name a model_version"
             )
             raise ServerError(msg)
+        arrays = (
+            np.concatenate([part.read_classes() for part in parts]),
+            np.concatenate([part.read_probabilities() for part in parts]),
+            np.concatenate([_versions(part.version, part.rows) for part in parts]),
+        )
+        for array in arrays:
+            array.setflags(write=False)
+        classes, probabilities, versions = arrays
         return Predictions(
-            classes=np.concatenate([part.classes for part in parts]),
-            probabilities=np.concatenate([part.probabilities for part in parts]),
-            versions=np.repeat(
-                np.array([part.version for part in parts], dtype=np.int64),
-                [len(part.classes) for part in parts],
-            ),
-            timings=tuple(chain.from_iterable(map(_timings, parts))),
+            classes=classes,
+            probabilities=probabilities,
+            versions=versions,
+            timings=tuple(chain.from_iterable((part.timing,) * part.rows for part in parts)),
             class_names=class_names,
         )
 
@@ -104,13 +136,8 @@ def read_answer(
         )
         raise ServerError(msg)
     check_classes(classes, class_count, address)
-    probabilities = np.frombuffer(response.probabilities, _PROBABILITY)
     return Answer(
-        classes=classes,
-        # On a big-endian machine this is a copy in native order; elsewhere it is a view.
-        probabilities=probabilities.reshape(rows, class_count).astype(np.float32, copy=False),
-        version=response.model_version,
-        timing=timing,
+        classes.tobytes(), response.probabilities, class_count, response.model_version, timing
     )
 
 
@@ -121,13 +148,12 @@ def check_classes(classes: npt.NDArray[np.int64], class_count: int, address: str
         raise ServerError(msg)
 
 
-def _keep(answer: Answer, class_names: Mapping[int, tuple[str, ...]]) -> Predictions:
+def _name(answer: Answer, class_names: Mapping[int, tuple[str, ...]]) -> Predictions:
     return Predictions(
-        # Copies: a part must not keep the whole message in memory.
-        classes=answer.classes.copy(),
-        probabilities=answer.probabilities.copy(),
-        versions=_versions(answer.version, len(answer.classes)),
-        timings=_timings(answer),
+        classes=answer.read_classes(),
+        probabilities=answer.read_probabilities(),
+        versions=_versions(answer.version, answer.rows),
+        timings=(answer.timing,) * answer.rows,
         class_names=class_names,
     )
 
@@ -137,7 +163,3 @@ def _versions(version: int, rows: int) -> npt.NDArray[np.int64]:
     versions = np.full(rows, version, np.int64)
     versions.setflags(write=False)
     return versions
-
-
-def _timings(answer: Answer) -> tuple[str | None, ...]:
-    return (answer.timing,) * len(answer.classes)

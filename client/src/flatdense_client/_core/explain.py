@@ -68,7 +68,7 @@ class Explain:
     ) -> Explained:
         """See Method.read."""
         answer = read_answer(response, rows, address, timing)
-        class_count = answer.probabilities.shape[1]
+        class_count = answer.class_count
         explained_classes = np.array(response.explained_classes, dtype=np.int64)
         if len(explained_classes) != rows:
             msg = f"{address} answered {rows} rows and explained {len(explained_classes)} of them"

@@ -85,12 +85,13 @@ def refusal(message: str) -> InvalidInput:
 
 
 def _judge(pixels: npt.NDArray[Any], row: int | None = None) -> Rows:
+    if pixels.dtype == _UINT8:  # which holds nothing but 0..255
+        return Rows(pixels=pixels, dtype=_UINT8)
     kind = pixels.dtype.kind
     if kind == "b":
         return Rows(pixels=pixels.astype(np.uint8) * np.uint8(255), dtype=_UINT8)
     if kind in "iu":
-        if pixels.dtype != _UINT8:  # which holds nothing else
-            _check_range(pixels, 0, 255, "integer images are 0..255", row)
+        _check_range(pixels, 0, 255, "integer images are 0..255", row)
         return Rows(pixels=pixels, dtype=_UINT8)
     if kind == "f":
         rule = "float images are 0..1: pass uint8 or divide by 255"
@@ -101,12 +102,13 @@ def _judge(pixels: npt.NDArray[Any], row: int | None = None) -> Rows:
 
 def _reshape(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     shape = array.shape
-    one = shape in IMAGE_SHAPES
-    many = not one and shape[1:] in IMAGE_SHAPES
+    if shape in IMAGE_SHAPES:
+        return array.reshape(1, ROW_PIXELS)
+    many = shape[1:] in IMAGE_SHAPES
     if shape == (0,) or (many and shape[0] == 0):
         msg = f"there are no images: the array has the shape {shape}; expected at least one row"
         raise refusal(msg)
-    if one or many:
+    if many:
         return array.reshape(-1, ROW_PIXELS)
     if array.dtype.kind not in "biuf":
         raise _wrong_type(array.dtype)

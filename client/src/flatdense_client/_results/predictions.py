@@ -59,12 +59,10 @@ class Predictions(Sequence[Prediction]):
         timings: tuple[str | None, ...],
         class_names: Mapping[int, tuple[str, ...]],
     ) -> None:
-        """Takes the arrays over and makes them read-only; `class_names` is by version.
+        """Takes the arrays over, which are read-only; `class_names` is by version.
 
         `timings` are the server's words on the timing of each image's message.
         """
-        for array in (classes, probabilities, versions):
-            array.setflags(write=False)
         self._classes = classes
         self._probabilities = probabilities
         self._versions = versions
