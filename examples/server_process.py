@@ -8,7 +8,7 @@ import sys
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 Event = dict[str, Any]
 
@@ -36,7 +36,7 @@ class ServerProcess:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "ServerProcess":  # noqa: PYI034 -- typing.Self is newer than 3.10
         return self
 
     def __exit__(

@@ -72,16 +72,16 @@ class Authority:
         """One that was good once."""
         return self.ca.issue_cert(
             "127.0.0.1",
-            not_before=dt.datetime(2020, 1, 1, tzinfo=dt.UTC),
-            not_after=dt.datetime(2021, 1, 1, tzinfo=dt.UTC),
+            not_before=dt.datetime(2020, 1, 1, tzinfo=dt.timezone.utc),
+            not_after=dt.datetime(2021, 1, 1, tzinfo=dt.timezone.utc),
         )
 
     def early(self) -> trustme.LeafCert:
         """One that will be good."""
         return self.ca.issue_cert(
             "127.0.0.1",
-            not_before=dt.datetime(2120, 1, 1, tzinfo=dt.UTC),
-            not_after=dt.datetime(2121, 1, 1, tzinfo=dt.UTC),
+            not_before=dt.datetime(2120, 1, 1, tzinfo=dt.timezone.utc),
+            not_after=dt.datetime(2121, 1, 1, tzinfo=dt.timezone.utc),
         )
 
     def person(self) -> trustme.LeafCert:
