@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 WHEELS := -e ./proto -e ./artifact -e './server[jit]' -e './client[images]' -e './training[cpu]'
 DECLARED := constraints.txt $(wildcard */pyproject.toml)
 PACKAGES := proto artifact server client training
-CODE := $(PACKAGES) tests examples bench
+CODE := $(PACKAGES) tests examples bench deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types proto train demo bench format lock clean
+.PHONY: help setup run test lint types proto dashboard train demo bench format lock audit clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -39,6 +39,7 @@ lint: $(VENV)/.developing  ## Check style, spelling, docstrings and the floors
 
 types: $(VENV)/.developing  ## Check the types
 	$(BIN)/mypy
+	$(BIN)/mypy deploy/grafana/*.py
 
 format: $(VENV)/.developing  ## Write the code in the house style
 	$(BIN)/ruff check --fix $(CODE)
@@ -46,6 +47,9 @@ format: $(VENV)/.developing  ## Write the code in the house style
 
 proto: $(VENV)/.developing  ## Generate the Python code of proto/
 	$(BIN)/python proto/generate.py
+
+dashboard: $(VENV)/.developing  ## Write the Grafana dashboard of deploy/grafana/
+	$(BIN)/python deploy/grafana/dashboard.py
 
 bench: setup  ## Measure, and write bench/results/
 	$(BIN)/python bench/engines.py
@@ -56,6 +60,11 @@ bench: setup  ## Measure, and write bench/results/
 lock: $(VENV)/.developing  ## Write the versions in .venv to constraints.txt
 	$(BIN)/python -m pip freeze --all --exclude-editable | grep -v '^flatdense' | \
 	    sed 's/^tensorflow_cpu\(==.*\)/&\ntensorflow\1/' > constraints.txt
+
+# It comes into a folder of its own: the service that runs does not have what it needs.
+audit: $(VENV)/.serving  ## Ask PyPI which versions in constraints.txt have known vulnerabilities
+	$(PIP) install --quiet --target $(VENV)/audit --upgrade pip-audit
+	PYTHONPATH=$(VENV)/audit $(BIN)/python -m pip_audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -25,15 +25,37 @@ BOUNDS_PAGE: Final = ROOT / "docs" / "decisions" / "0008-what-bounds-a-call.md"
 PROTOCOLS: Final = ROOT / "bench" / "results" / "protocols.json"
 PROTOCOLS_PAGE: Final = ROOT / "docs" / "decisions" / "0009-other-protocols.md"
 
+TRACES: Final = ROOT / "bench" / "results" / "traces.json"
+TRACES_PAGE: Final = ROOT / "docs" / "decisions" / "0010-access-log-and-traces.md"
+
 SDK: Final = ROOT / "bench" / "results" / "sdk.json"
 SDK_PAGE: Final = ROOT / "docs" / "sdk.md"
+
+METRICS: Final = ROOT / "bench" / "results" / "metrics.json"
+METRICS_PAGE: Final = ROOT / "docs" / "metrics.md"
+
+DRIFT: Final = ROOT / "bench" / "results" / "drift.json"
+DRIFT_PAGE: Final = ROOT / "docs" / "decisions" / "0011-drift.md"
 
 SECTION: Final = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- end -->)", re.DOTALL)
 """The part of a document that a benchmark writes."""
 
+CAPACITY: Final = ROOT / "bench" / "results" / "capacity.json"
+CAPACITY_PAGE: Final = ROOT / "docs" / "operations.md"
+CAPACITY_SECTION: Final = re.compile(
+    r"(?<=<!-- measured: capacity -->\n).*?(?=<!-- end -->)", re.DOTALL
+)
+"""A second one of the same document."""
+
 OURS: Final = "flatdense"
 LIMIT: Final = "C HTTP/2 server"
 """Names of two of the servers that are compared."""
+
+UNTOLD: Final = "neither"
+"""What access log and traces are compared with."""
+
+UNMEASURED: Final = "nothing counted"
+"""The server that metrics are compared with."""
 
 UNARY: Final = "Classify"
 """What streams and other protocols are compared with."""
@@ -44,11 +66,13 @@ Rounds = dict[str, list[float]]
 """What each server reached in each round."""
 
 
-def publish(results: Results, file: Path, page: Path, section: str) -> None:
+def publish(
+    results: Results, file: Path, page: Path, section: str, where: re.Pattern[str] = SECTION
+) -> None:
     """Writes the file, and the section of the page."""
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(results, indent=2) + "\n")
-    page.write_text(SECTION.sub(lambda _match: section, page.read_text()))
+    page.write_text(where.sub(lambda _match: section, page.read_text()))
 
 
 def render_serving(results: Results) -> str:
@@ -227,6 +251,32 @@ def render_protocols(results: Results) -> str:
     return render_variants(results, UNARY, note)
 
 
+def render_traces(results: Results) -> str:
+    """What access log and traces cost: the table and the machine, in Markdown."""
+    lines = [
+        "| | | calls/s | of the processor, us a call | beside neither | least to most |",
+        "|---|---|---|---|---|---|",
+    ]
+    for case, variants in results["figures"].items():
+        baseline = variants[UNTOLD]["worker_us"]
+        for number, (name, figures) in enumerate(variants.items()):
+            spent_us = figures["worker_us"]
+            ratios = [one / own for one, own in zip(spent_us, baseline, strict=True)]
+            lines.append(
+                f"| {'' if number else case} | {name} "
+                f"| {statistics.median(figures['calls_a_second']):,.0f} "
+                f"| {statistics.median(spent_us):,.1f} | {statistics.median(ratios):.2f} "
+                f"| {min(ratios):.2f} to {max(ratios):.2f} |"
+            )
+    rounds = len(baseline)
+    note = (
+        f"Medians of {rounds} rounds in turn (`bench/traces.py`); the processor's time is all of "
+        f"one worker's. On {describe(results['machine'])}. The load generator, the collector and "
+        "the reader of the log ran on the same cores."
+    )
+    return "\n".join([*lines, "", note]) + "\n"
+
+
 def render_variants(results: Results, baseline: str, note: str) -> str:
     """A column for each case, a line for each variant, each beside the baseline."""
     cases = results["figures"]
@@ -301,6 +351,91 @@ def render_overload(results: Results) -> str:
         "last column is what the best falls to while a C HTTP/2 server takes the calls that are "
         "too many and gives them a fixed answer: the cost of their traffic alone. On "
         f"{describe(results['machine'])}. The load generator ran on the same cores."
+    )
+    return "\n".join([*lines, "", note]) + "\n"
+
+
+def render_metrics(results: Results) -> str:
+    """What metrics cost: the table and the machine it was measured on, in Markdown."""
+    lines = ["| | | calls/s | share | middle half | worker, us a call |", f"|{'---|' * 6}"]
+    for case, servers in results["figures"].items():
+        for number, (name, rounds) in enumerate(servers.items()):
+            rates = [each["calls_a_second"] for each in rounds]
+            plain = [each["calls_a_second"] for each in servers[UNMEASURED]]
+            shares = [one / other for one, other in zip(rates, plain, strict=True)]
+            low, middle, high = statistics.quantiles(shares, n=4)
+            spread = f"{low:.3f} to {high:.3f}" if number else ""
+            lines.append(
+                f"| {'' if number else case} | {name} | {statistics.median(rates):,.0f} "
+                f"| {middle:.3f} | {spread} "
+                f"| {statistics.median(each['cpu_us'] for each in rounds):.1f} |"
+            )
+    count = len(next(iter(next(iter(results["figures"].values())).values())))
+    note = (
+        f"Medians of {count} rounds (`bench/metrics.py`), the servers in turn, one worker each; a "
+        "share is of what the server that counts nothing answered in the same round. On "
+        f"{describe(results['machine'])}. The load generator ran on the same cores."
+    )
+    return "\n".join([*lines, "", note]) + "\n"
+
+
+def render_capacity(results: Results) -> str:
+    """What one core and some memory are good for: the tables and the machine, in Markdown."""
+    rates, memory = results["rows_a_second"], results["memory_mb"]
+    lines = [f"| rows a second, one core | {' | '.join(rates)} |", f"|{'---|' * (1 + len(rates))}"]
+    lines += [
+        f"| {case} | {' | '.join(describe_spread(rates[engine][case]) for engine in rates)} |"
+        for case in next(iter(rates.values()))
+    ]
+    lines += ["", f"| MB | {' | '.join(memory)} |", f"|{'---|' * (1 + len(memory))}"]
+    lines += [
+        f"| {what} | {' | '.join(describe_spread(memory[engine][what]) for engine in memory)} |"
+        for what in next(iter(memory.values()))
+    ]
+    counts = ", ".join(
+        f"{engine} {len(next(iter(each.values())))}" for engine, each in memory.items()
+    )
+    note = (
+        f"Medians, least to most, of several starts ({counts}) (`bench/capacity.py`): a server "
+        "with one worker on one core, the load on another. Memory is each process's share, which "
+        "adds up to what a cgroup is charged; that of 1,000 connections is the worker's, of "
+        f"{results['connections']:,} that are open and idle. On "
+        f"{describe(results['machine'])}."
+    )
+    return "\n".join([*lines, "", note]) + "\n"
+
+
+def describe_spread(values: list[float]) -> str:
+    """The median, and how far apart they are."""
+    least, middle, most = min(values), statistics.median(values), max(values)
+    return f"{middle:,.0f} ({least:,.0f} to {most:,.0f})"
+
+
+def render_drift(results: Results) -> str:
+    """What prediction health says of images: two tables, in Markdown."""
+    features = ("input_mean", "ink_share", "confidence", "class")
+    lines = [
+        f"| PSI | {' | '.join(features)} | confidence below {results['low_confidence']} |",
+        f"|{'---|' * (len(features) + 2)}",
+    ]
+    for kind, found in results["images"].items():
+        indices = " | ".join(f"{found[name]:.3f}" for name in features)
+        lines.append(f"| {kind} | {indices} | {found['low']:.1%} |")
+    lines += [
+        "",
+        "| rows in the window | expected PSI of chance | mean of the draws | greatest |",
+        f"|{'---|' * 4}",
+    ]
+    for rows, drawn in results["chance"].items():
+        lines.append(
+            f"| {int(rows):,} | {drawn['expected']:.3f} | {drawn['mean']:.3f} "
+            f"| {drawn['most']:.3f} |"
+        )
+    note = (
+        "The first table has all test images of each kind, as `exported_model/1` answers them; the "
+        f"second {results['draws']:,} windows of each size, drawn from unchanged ones, and of the "
+        f"four features the worst. The reference has {results['reference_rows']:,} rows. "
+        "`bench/drift.py` makes both."
     )
     return "\n".join([*lines, "", note]) + "\n"
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,10 +22,15 @@ class ServerProcess:
     Used as a context manager: it leaves no process behind. Entering does not wait; ready() does.
     """
 
-    def __init__(self, *options: str, variables: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *options: str,
+        variables: dict[str, str] | None = None,
+        command: Sequence[str | Path] = (COMMAND,),
+    ) -> None:
         ports = ("--grpc-port", "0", "--http-port", "0")
         self._process = subprocess.Popen(  # noqa: S603 -- our own command
-            [COMMAND, *ports, *options, "--log-format", "json"],
+            [*command, *ports, *options, "--log-format", "json"],
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **(variables or {})},  # noqa: TID251 -- handed on, not read

@@ -4,15 +4,24 @@ import gzip
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import trustme
+from hypothesis import settings
+from prometheus_process import Config, PrometheusProcess
 from server_process import COMMAND, ServerProcess
+
+# No test asserts on time: how long an example takes says what else the machine does.
+settings.register_profile("flatdense", deadline=None)
+settings.load_profile("flatdense")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -123,6 +132,39 @@ def server(exported_model: Path, request: pytest.FixtureRequest) -> Iterator[Ser
 
 
 @pytest.fixture(scope="session")
+def install_aside(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Installs the packages that a file lists into a folder of their own, and gives the folder.
+
+    Without what the packages depend on: that is in the environment already, or must not be.
+    """
+
+    @cache
+    def install(wanted: Path) -> Path:
+        folder = tmp_path_factory.mktemp(wanted.stem)
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+        command = [*pip, "--no-deps", "--only-binary=:all:", "--target", folder, "-r", wanted]
+        subprocess.run(command, check=True, timeout=250)
+        return folder
+
+    return install
+
+
+@pytest.fixture
+def start_prometheus(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[Config], PrometheusProcess]]:
+    """Starts a real Prometheus with a configuration, ready for queries; it ends with the test."""
+    with ExitStack() as started:
+
+        def start(config: Config) -> PrometheusProcess:
+            """As many as the test wants."""
+            folder = tmp_path_factory.mktemp("prometheus")
+            return started.enter_context(PrometheusProcess(config, folder))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
 def mnist_folder(repository: Path) -> Path:
     """The folder with the original MNIST files; the test is skipped where there is none."""
     named = os.environ.get("FLATDENSE_DATA_DIR")  # noqa: TID251 -- no command is run here
@@ -141,3 +183,13 @@ def mnist_test(mnist_folder: Path) -> tuple[Images, Images]:
         np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28),
         np.frombuffer(labels, np.uint8, offset=8),
     )
+
+
+@pytest.fixture(scope="session")
+def fashion_test(repository: Path) -> Images:
+    """The 10,000 test images of Fashion-MNIST, uint8 [10000, 28, 28]."""
+    file = repository.parent / "shared" / "fashion-mnist" / "t10k-images-idx3-ubyte.gz"
+    if not file.exists():
+        pytest.skip(f"no Fashion-MNIST: {file} is not there")
+    images = gzip.decompress(file.read_bytes())
+    return np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)

@@ -47,10 +47,12 @@ def manifests(draw: st.DrawFn) -> Manifest:
         output_shape=st.just([classes]),
         parameters=counts,
     )
+    edges = st.lists(finite, min_size=bins + 1, max_size=bins + 1, unique=True).map(sorted)
+    weights = st.lists(st.integers(1, 1000), min_size=bins, max_size=bins)
     histogram = st.builds(
         Histogram,
-        edges=st.lists(finite, min_size=bins + 1, max_size=bins + 1),
-        fractions=st.lists(fractions, min_size=bins, max_size=bins),
+        edges=edges,
+        fractions=weights.map(lambda each: [weight / sum(each) for weight in each]),
     )
     row = st.lists(finite, min_size=classes, max_size=classes)
     return Manifest(
@@ -66,7 +68,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
                 dataset=texts,
                 sources=st.dictionaries(texts, texts, max_size=2),
                 train_rows=counts,
-                validation_rows=counts,
+                validation_rows=st.integers(1, 1 << 40),
                 test_rows=counts,
                 seed=counts,
                 epochs=counts,
@@ -91,7 +93,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
             probabilities=draw(st.lists(row, min_size=rows, max_size=rows)),
             tolerance=draw(finite),
         ),
-        reference=draw(st.dictionaries(texts, histogram, max_size=2)),
+        reference=draw(st.dictionaries(texts.filter("class".__ne__), histogram, max_size=2)),
     )
 
 
@@ -151,6 +153,31 @@ def test_parameters_are_those_of_all_layers(version: Path) -> None:
             None,
             {"reference": {"ink": Histogram(edges=[0.0, 1.0], fractions=[0.5, 0.5])}},
             r"reference\.ink has 2 edges for 2 bins",
+        ),
+        (
+            None,
+            {"reference": {"ink": Histogram(edges=[0.0, 0.5, 0.5], fractions=[0.5, 0.5])}},
+            r"the edges of reference\.ink do not ascend",
+        ),
+        (
+            None,
+            {"reference": {"ink": Histogram(edges=[0.0, 0.5, 1.0], fractions=[0.5, 0.4])}},
+            r"the fractions of reference\.ink sum to 0\.9 and not to 1",
+        ),
+        (
+            None,
+            {"reference": {"ink": Histogram(edges=[0.0], fractions=[])}},
+            r"the fractions of reference\.ink sum to 0 and not to 1",
+        ),
+        (
+            None,
+            {"reference": {"class": Histogram(edges=[0.0, 1.0, 2.0], fractions=[0.5, 0.5])}},
+            r"reference\.class has 2 bins for 3 classes",
+        ),
+        (
+            "training",
+            {"validation_rows": 0},
+            r"there is a reference and training\.validation_rows is 0",
         ),
     ],
 )

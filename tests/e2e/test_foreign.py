@@ -31,7 +31,7 @@ def test_a_bare_saved_model_is_served(
     golden = read_manifest(exported_model / "1").golden
     with ServerProcess(*options) as server:
         assert server.ready()["engine"] == engine
-        assert "no manifest" in server.wait_for("not checked", version=1)["what"]
+        assert "no manifest" in server.wait_for("not checked", version=1)["reason"]
         with Client(server.address) as client:
             predictions = client.classify(golden.inputs())
             model = client.model()

@@ -19,7 +19,10 @@ from flatdense_artifact import read_manifest
         (report.PROTOCOLS, report.PROTOCOLS_PAGE, report.render_protocols),
         (report.STREAMS, report.STREAMS_PAGE, report.render_streams),
         (report.BOUNDS, report.BOUNDS_PAGE, report.render_bounds),
+        (report.TRACES, report.TRACES_PAGE, report.render_traces),
         (report.SDK, report.SDK_PAGE, report.render_sdk),
+        (report.METRICS, report.METRICS_PAGE, report.render_metrics),
+        (report.DRIFT, report.DRIFT_PAGE, report.render_drift),
         (report.OVERLOAD, report.OVERLOAD_PAGE, report.render_overload),
     ],
 )
@@ -30,6 +33,13 @@ def test_each_table_is_what_was_measured(
     written = report.SECTION.search(page.read_text())
     assert written
     assert written[0] == render(json.loads(file.read_text()))
+
+
+def test_capacity_is_what_was_measured() -> None:
+    """The second table of docs/operations.md is the rendering of its benchmark's results."""
+    written = report.CAPACITY_SECTION.search(report.CAPACITY_PAGE.read_text())
+    assert written
+    assert written[0] == report.render_capacity(json.loads(report.CAPACITY.read_text()))
 
 
 def test_the_accuracy_is_the_manifests(repository: Path) -> None:

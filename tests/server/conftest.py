@@ -38,7 +38,9 @@ from flatdense_server.models.shadow import Shadow
 from flatdense_server.models.statuses import Statuses
 from flatdense_server.observe.boards import Boards
 from flatdense_server.observe.exposition import Exposition
+from flatdense_server.observe.journey import Journey, Tracer
 from flatdense_server.observe.metrics import Metrics as ServerMetrics
+from flatdense_server.observe.observer import Observer
 from flatdense_server.summary import ModelFacts
 from flatdense_server.tensors import FLOAT32, PIXELS, UINT8, DType, Outputs, Rows
 
@@ -109,10 +111,15 @@ class NotedServable(Servable):
     submissions: Submissions
 
     def submit(
-        self, rows: Rows, *, deadline_s: float | None, hidden: bool = False
+        self,
+        rows: Rows,
+        *,
+        deadline_s: float | None,
+        hidden: bool = False,
+        journey: Journey | None = None,
     ) -> Future[Outputs]:
         """See Servable.submit."""
-        future = super().submit(rows, deadline_s=deadline_s, hidden=hidden)
+        future = super().submit(rows, deadline_s=deadline_s, hidden=hidden, journey=journey)
         self.submissions.put(future)
         return future
 
@@ -338,14 +345,24 @@ def make_servable(
         version: int = 1,
         limits: QueueLimits = ROOMY,
         shadow: Shadow | None = None,
+        observer: Observer | None = None,
         *,
+        tracer: Tracer | None = None,
         known: bool = True,
     ) -> Servable:
         """With an engine of its own, and layers that are known or not."""
         loaded = LoadedVersion(
             number=version, facts=facts, engine=make_engine(), weights=weights if known else None
         )
-        servable = NotedServable("mnist", loaded, limits=limits, metrics=metrics, shadow=shadow)
+        servable = NotedServable(
+            "mnist",
+            loaded,
+            limits=limits,
+            metrics=metrics,
+            shadow=shadow,
+            observer=observer,
+            tracer=tracer,
+        )
         servable.submissions = submissions
         made.append(servable)
         return servable

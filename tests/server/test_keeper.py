@@ -102,6 +102,20 @@ def test_what_a_killed_worker_counted_stays(
         assert isinstance(reports.get()[1], Ended)
 
 
+def test_what_a_ready_worker_does_not_serve_is_not_served(
+    keep: Callable[[str], Keeper], reports: Reports, boards: Boards
+) -> None:
+    """What another one counted of a version goes, once a worker is ready without that version."""
+    gone = Metrics()
+    gone.rows.labels("mnist", 1).inc()
+    boards.add(gone.board)
+    boards.retire(gone.board)
+    assert boards.read()["flatdense_rows"] == {("mnist", "1"): [1]}
+    keep(LIVE)
+    assert isinstance(reports.get()[1], Ready)
+    assert boards.read()["flatdense_rows"] == {}
+
+
 def test_one_that_is_never_ready_is_given_up_with_a_sentence(
     keep: Callable[[str], Keeper], reports: Reports
 ) -> None:

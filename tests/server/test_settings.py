@@ -33,10 +33,14 @@ TABLE = [
     ("max_inflight", "67", 256),
     ("max_streams", "68", 64),
     ("max_connections", "69", 16_384),
+    ("low_confidence", "0.5", 0.8),
+    ("drift_window_s", "60", 600.0),
     ("drain_delay_s", "1.5", 0.0),
     ("grace_s", "2.5", 10.0),
     ("log_format", "json", "text"),
     ("log_level", "debug", "info"),
+    ("access_log_sample", "0.25", 0.0),
+    ("traces", "otlp", "off"),
 ]
 """Each option that takes a value: name, another value as text, default."""
 
@@ -44,7 +48,11 @@ NO_DEFAULT = {
     *("shadow_version", "http_host", "plaintext_health_port"),
     *("tls_cert", "tls_key", "tls_client_ca", "token_file"),
 }
-ON_OR_OFF = {"reflection": "reflection", "model_control": "no-model-control"}
+ON_OR_OFF = {
+    "reflection": "reflection",
+    "model_control": "no-model-control",
+    "prediction_health": "prediction-health",
+}
 """Each option that has no value, and its default."""
 
 DEFAULT_IN_WORDS = {"workers": r"\(one for each usable core; 1 on a GPU\)"}
@@ -134,6 +142,23 @@ def test_half_of_the_tls_files_is_refused(
     assert said in result.stderr
 
 
+@pytest.mark.parametrize("name", ["grpc_port", "http_port", "plaintext_health_port"])
+@pytest.mark.parametrize("scheme", ["tcp", "udp", "sctp"])
+def test_what_kubernetes_makes_of_a_service_is_no_port(
+    command: click.Command, seen: list[Settings], name: str, scheme: str
+) -> None:
+    """Status 2: whose variable it is, and what turns it off. The flag goes over it."""
+    link = f"{scheme}://10.0.0.1:8500"
+    result = invoke(command, **{name: link})
+    assert (result.exit_code, seen) == (2, [])
+    service = "flatdense-" + name.removesuffix("_port").replace("_", "-")
+    for said in (f"got {link}", f"a Service named {service}.", "enableServiceLinks: false"):
+        assert said in result.stderr
+    assert "Kubernetes" not in invoke(command, f"--{name.replace('_', '-')}={link}").stderr
+    invoke(command, f"--{name.replace('_', '-')}=9", **{name: link})
+    assert [getattr(each, name) for each in seen] == [9]
+
+
 @pytest.mark.parametrize(("value", "reflection"), [("false", False), ("0", False), ("true", True)])
 def test_reflection_is_on_until_it_is_turned_off(
     command: click.Command, seen: list[Settings], value: str, *, reflection: bool
@@ -179,10 +204,15 @@ plain_settings = st.builds(
     workers=st.integers(1, 1024),
     reflection=st.booleans(),
     model_control=st.booleans(),
+    prediction_health=st.booleans(),
+    low_confidence=st.floats(0, 1),
+    drift_window_s=st.floats(1, 1e6),
     drain_delay_s=st.floats(0, 1e6),
     grace_s=st.floats(0, 1e6),
     log_format=st.sampled_from(["text", "json"]),
     log_level=st.sampled_from(["debug", "info", "warning", "error"]),
+    access_log_sample=st.floats(0, 1),
+    traces=st.sampled_from(["off", "otlp"]),
 )
 settings = st.builds(lambda make, tls: make(**tls), plain_settings, tls_files | no_tls)
 
@@ -226,10 +256,15 @@ def test_the_printed_lines_are_an_environment_that_gives_the_same_settings(
         ("max_connections", "0"),
         ("plaintext_health_port", "65536"),
         ("workers", "0"),
+        ("low_confidence", "1.1"),
+        ("low_confidence", "-0.1"),
+        ("drift_window_s", "0.9"),
         ("drain_delay_s", "-0.1"),
         ("grace_s", "soon"),
         ("log_format", "xml"),
         ("log_level", "loud"),
+        ("access_log_sample", "1.5"),
+        ("traces", "jaeger"),
     ],
 )
 def test_a_bad_value_ends_with_2_and_names_the_option(

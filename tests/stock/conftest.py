@@ -1,10 +1,7 @@
 """What the tests of others' packages share: a server with two versions, rows, the native answer."""
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -69,19 +66,6 @@ def images(pixels: npt.NDArray[np.uint8], request: pytest.FixtureRequest) -> Ima
 
 
 @pytest.fixture(scope="session")
-def aside(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Installs what a list beside the tests names into a folder of its own, and gives the folder.
-
-    Without what the packages depend on: that is in the environment already, or must not be.
-    """
-
-    @cache
-    def install(name: str) -> Path:
-        folder = tmp_path_factory.mktemp(name)
-        wanted = Path(__file__).with_name(f"{name}.txt")
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-        command = [*pip, "--no-deps", "--only-binary=:all:", "--target", folder, "-r", wanted]
-        subprocess.run(command, check=True, timeout=250)
-        return folder
-
-    return install
+def aside(install_aside: Callable[[Path], Path]) -> Callable[[str], Path]:
+    """Installs what a list beside the tests names, and gives the folder that it is in."""
+    return lambda name: install_aside(Path(__file__).with_name(f"{name}.txt"))

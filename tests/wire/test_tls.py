@@ -21,7 +21,7 @@ import trustme
 from cryptography import x509
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
-from server_process import ServerProcess
+from server_process import ServerProcess, read_command
 
 pytestmark = [pytest.mark.xdist_group("tls"), pytest.mark.usefixtures("compiled")]
 
@@ -158,6 +158,19 @@ def test_http_may_have_another_address(start: Start) -> None:
     assert httpx.get(f"{server.page}readyz").status_code == 200
     with pytest.raises(httpx.ConnectError):
         httpx.get(server.page.replace("127.0.0.2", "127.0.0.1"))
+
+
+def test_nothing_of_the_key_can_be_seen_from_outside(
+    start: Start, server_files: ServerFiles
+) -> None:
+    """Not in the process list and not in the environment, of the supervisor and of the workers."""
+    server = start(*server_files.options)
+    lines = [line for line in server_files.key.read_text().splitlines() if "-----" not in line]
+    assert lines
+    assert server.worker_pids
+    for pid in (server.pid, *server.worker_pids):
+        seen = read_command(pid) + Path(f"/proc/{pid}/environ").read_bytes()
+        assert not [line for line in lines if line.encode() in seen]
 
 
 def test_callers_know_whom_they_talk_to(start: Start, server_files: ServerFiles) -> None:

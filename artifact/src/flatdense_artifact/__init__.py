@@ -18,6 +18,7 @@ from flatdense_artifact.errors import (
     NoVersions,
     VersionDamaged,
 )
+from flatdense_artifact.features import FEATURES, count_bins, measure
 from flatdense_artifact.library import (
     CompiledLibrary,
     NetworkShape,
@@ -53,6 +54,7 @@ from flatdense_artifact.weights import (
 )
 
 __all__ = [
+    "FEATURES",
     "FORMAT_VERSION",
     "MANIFEST_NAME",
     "WEIGHTS_NAME",
@@ -78,11 +80,13 @@ __all__ = [
     "align_weights",
     "allocate",
     "check_library",
+    "count_bins",
     "digest_files",
     "find_libraries",
     "find_shape",
     "libraries_folder",
     "list_versions",
+    "measure",
     "next_version",
     "read_library",
     "read_manifest",

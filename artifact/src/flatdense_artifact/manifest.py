@@ -2,6 +2,7 @@
 
 import math
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,9 @@ MANIFEST_NAME = "manifest.json"
 
 FORMAT_VERSION = 1
 """Grows when an old reader would misread a new manifest. New optional fields do not change it."""
+
+FRACTIONS_TOLERANCE = 1e-6
+"""How far the fractions of a histogram may be from 1, together."""
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -119,7 +123,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Name -> version of what trained and exported it."""
     golden: Golden
     reference: dict[str, Histogram]
-    """Feature name -> its distribution in the validation split."""
+    """Feature name -> its distribution in the validation split: see features.py."""
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -180,8 +184,26 @@ def find_contradiction(manifest: Manifest) -> str | None:
         return f"golden.images has {len(golden.images)} bytes for {rows} rows of {pixels} pixels"
     if any(len(row) != classes for row in golden.probabilities):
         return f"a row of golden.probabilities does not have {classes} values"
+    return find_reference_fault(manifest)
+
+
+def find_reference_fault(manifest: Manifest) -> str | None:
+    """Says why live images cannot be compared with the reference, or None."""
     for name, histogram in manifest.reference.items():
-        edges, bins = len(histogram.edges), len(histogram.fractions)
-        if edges != bins + 1:
-            return f"reference.{name} has {edges} edges for {bins} bins"
+        edges, bins = histogram.edges, len(histogram.fractions)
+        if len(edges) != bins + 1:
+            return f"reference.{name} has {len(edges)} edges for {bins} bins"
+        if not all(low < high for low, high in pairwise(edges)):
+            return f"the edges of reference.{name} do not ascend"
+        if not math.isclose(sum(histogram.fractions), 1, abs_tol=FRACTIONS_TOLERANCE):
+            return (
+                f"the fractions of reference.{name} sum to {sum(histogram.fractions):.6g} and not "
+                "to 1"
+            )
+    if (answers := manifest.reference.get("class")) is not None:
+        bins, classes = len(answers.fractions), len(manifest.classes)
+        if bins != classes:
+            return f"reference.class has {bins} bins for {classes} classes"
+    if manifest.reference and manifest.training.validation_rows == 0:
+        return "there is a reference and training.validation_rows is 0"
     return None

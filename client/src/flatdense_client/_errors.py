@@ -20,6 +20,9 @@ from dataclasses import dataclass
 class FlatdenseError(Exception):
     """Any failure of this SDK."""
 
+    request_id: str | None = None
+    """By which the server's log knows the call; None where no server answered it."""
+
 
 @dataclass(frozen=True)
 class Violation:

@@ -37,12 +37,12 @@ def main(settings: Settings, *, print_config: bool, make_token: str | None) -> N
     if make_token is not None:
         show_token(make_token)
         return
-    configure_logs(settings.log_format, settings.log_level)
+    log_writer = configure_logs(settings.log_format, settings.log_level)
     quieten_tensorflow()
     quieten_grpc()
     choose_grpc_listener()
     try:
-        Supervisor(settings).run()
+        Supervisor(settings, log_writer).run()
     except (FileRefused, PortUnavailable) as error:
         raise click.ClickException(str(error)) from None
     except ServiceFailed as error:

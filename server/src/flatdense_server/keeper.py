@@ -108,7 +108,7 @@ class Keeper:
             except OSError as error:
                 return f"it could not be started: {error}"
             self._boards.add(board)
-            self._hear(reports)
+            self._hear(reports, board)
             process.join()
             self._boards.retire(board)
         return describe_end(process.exitcode or 0)
@@ -122,7 +122,7 @@ class Keeper:
             self._process = process
             return process
 
-    def _hear(self, reports: Connection) -> None:
+    def _hear(self, reports: Connection, board: Board) -> None:
         while True:
             try:
                 report = reports.recv()
@@ -131,6 +131,7 @@ class Keeper:
             if isinstance(report, Ready):
                 self._ready_s = time.monotonic()
                 self._false_starts = 0
+                self._boards.settle(board)
             self._tell(self.number, report)
 
     def _judge(self, cause: str) -> Ended:

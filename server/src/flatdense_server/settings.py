@@ -6,12 +6,15 @@ The only file that knows the environment.
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from flatdense_server.engine.cpus import usable_cpus
+from flatdense_server.observe.journey import Traces
 from flatdense_server.observe.logs import LogFormat
 
 if TYPE_CHECKING:  # the supervisor starts without all that these import
@@ -22,6 +25,11 @@ PREFIX: Final = "FLATDENSE"
 
 MAX_ROWS: Final = 1 << 16
 MAX_PORT: Final = 65_535
+
+OTLP_PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+
+SERVICE_LINKS: Final = ("tcp://", "udp://", "sctp://")
+"""How a variable begins that Kubernetes makes of a Service's name and `_PORT`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +64,15 @@ class Settings:
     max_connections: int
     reflection: bool
     model_control: bool
+    prediction_health: bool
+    low_confidence: float
+    drift_window_s: float
     drain_delay_s: float
     grace_s: float
     log_format: LogFormat
     log_level: str
+    access_log_sample: float
+    traces: Traces
 
     def lines(self) -> list[str]:
         """The settings as NAME=value lines: an environment that gives the same settings."""
@@ -77,6 +90,33 @@ def option(*names: str, kind: Any, default: Any, text: str) -> Callable[..., Any
     )
 
 
+class Port(click.IntRange):
+    """A port's number; 0 picks a free one."""
+
+    def __init__(self) -> None:
+        super().__init__(0, MAX_PORT)
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 -- a text, or the default
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:  # noqa: ANN401
+        """Says where a value comes from that nobody gave: Kubernetes makes it of a Service."""
+        if ctx and param and param.name and str(value).startswith(SERVICE_LINKS):
+            variable = f"{PREFIX}_{param.name.upper()}"
+            service = variable.removesuffix("_PORT").lower().replace("_", "-")
+            if ctx.get_parameter_source(param.name) is ParameterSource.ENVIRONMENT:
+                self.fail(
+                    f"expected a number, got {value}. Kubernetes sets {variable} to that in every "
+                    f"pod beside a Service named {service}. Set `enableServiceLinks: false` in "
+                    "the pod's spec, or give the option.",
+                    param,
+                    ctx,
+                )
+        return super().convert(value, param, ctx)
+
+
 def count(top: int) -> click.IntRange:
     """A whole number from 1 to `top`."""
     return click.IntRange(1, top)
@@ -92,19 +132,19 @@ OPTIONS: Final = (
     ),
     option(
         "--grpc-port",
-        kind=click.IntRange(0, MAX_PORT),
+        kind=Port(),
         default=8500,
         text="Port of every gRPC service; 0 picks a free one.",
     ),
     option(
         "--http-port",
-        kind=click.IntRange(0, MAX_PORT),
+        kind=Port(),
         default=8501,
         text="Port of the page, REST, /metrics, /healthz and /readyz; 0 picks a free one.",
     ),
     option(
         "--plaintext-health-port",
-        kind=click.IntRange(0, MAX_PORT),
+        kind=Port(),
         default=None,
         text="Port of /healthz and /readyz alone, never encrypted: for probes, where the HTTP port "
         "has TLS. 0 picks a free one.",
@@ -254,6 +294,27 @@ OPTIONS: Final = (
         show_default=True,
         show_envvar=True,
     ),
+    click.option(
+        "--prediction-health/--no-prediction-health",
+        default=True,
+        help="Whether images and answers are counted for metrics of confidence and drift. No image "
+        "is kept.",
+        show_default=True,
+        show_envvar=True,
+    ),
+    option(
+        "--low-confidence",
+        kind=click.FloatRange(0, 1),
+        default=0.8,
+        text="An answer less probable than this counts as one of low confidence.",
+    ),
+    option(
+        "--drift-window-s",
+        kind=click.FloatRange(1),
+        default=600.0,
+        text="Over the last so many seconds live images are compared with the validation images of "
+        "the training run.",
+    ),
     option(
         "--drain-delay-s",
         kind=click.FloatRange(0),
@@ -278,6 +339,20 @@ OPTIONS: Final = (
         default="info",
         text="Least level that is logged.",
     ),
+    option(
+        "--access-log-sample",
+        kind=click.FloatRange(0, 1),
+        default=0.0,
+        text="Share of the calls, and of the requests by HTTP, that have a line in the log each.",
+    ),
+    option(
+        "--traces",
+        kind=click.Choice(["off", "otlp"]),
+        default="off",
+        text="Where traces go: otlp is a collector that speaks OTLP over gRPC. OpenTelemetry's own "
+        "variables say which (OTEL_EXPORTER_OTLP_ENDPOINT), what is kept (OTEL_TRACES_SAMPLER) "
+        "and what the service is called. Needs flatdense-server[otel].",
+    ),
 )
 
 
@@ -290,6 +365,7 @@ def with_settings(run: Callable[..., None]) -> click.Command:
         names = {field.name for field in fields(Settings)}
         settings = Settings(**{name: values.pop(name) for name in names})
         check_tls(settings)
+        check_traces(settings)
         run(settings, **values)
 
     collect.__doc__ = run.__doc__
@@ -326,6 +402,27 @@ def check_tls(settings: Settings) -> None:
         raise click.UsageError(f"{given} needs {missing}.")
     if settings.tls_client_ca and cert is None:
         raise click.UsageError("--tls-client-ca needs --tls-cert and --tls-key.")
+
+
+def check_traces(settings: Settings) -> None:
+    """Raises click.UsageError where there can be no traces."""
+    if settings.traces == "off":
+        return
+    try:
+        found = find_spec("opentelemetry.exporter.otlp.proto.grpc")
+    except ModuleNotFoundError:
+        found = None
+    if found is None:
+        raise click.UsageError(
+            "--traces otlp needs OpenTelemetry: pip install 'flatdense-server[otel]'."
+        )
+    for name in OTLP_PROTOCOLS:
+        protocol = os.environ.get(name, "grpc")  # noqa: TID251 -- where OpenTelemetry has it
+        if protocol != "grpc":
+            raise click.UsageError(
+                f"--traces otlp: {name} is {protocol!r}; traces are sent by grpc alone, to port "
+                "4317 of most collectors."
+            )
 
 
 def count_workers(engine: "EngineName", device: "DeviceName") -> int:

@@ -1,11 +1,11 @@
 """What a served version is, for whoever describes it: an RPC, a page, a log line."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from flatdense_artifact import Layer, Metrics, Training
+from flatdense_artifact import Histogram, Layer, Metrics, Training
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,8 @@ class ModelFacts:
     created_at: datetime | None
     signatures: Sequence[Signature] = ()
     """Of a SavedModel of flatdense-train."""
+    reference: Mapping[str, Histogram] = field(default_factory=dict)
+    """Feature -> how the validation images were distributed; empty where that is not known."""
     unchecked: Sequence[str] = ()
     """What could not be checked of it, a sentence each."""
 

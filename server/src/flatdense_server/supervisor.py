@@ -17,8 +17,12 @@ from flatdense_server.commands import Commands
 from flatdense_server.custodian import Custodian
 from flatdense_server.keeper import Keeper
 from flatdense_server.listen import is_loopback, listen, reserve
+from flatdense_server.observe.access_log import make_access_log
 from flatdense_server.observe.board import Board
 from flatdense_server.observe.boards import Boards
+from flatdense_server.observe.drift import Drift
+from flatdense_server.observe.journey import Tracer, TracesUnavailable, open_tracer
+from flatdense_server.observe.log_writer import LogWriter
 from flatdense_server.observe.metrics import Metrics
 from flatdense_server.post import (
     Answer,
@@ -47,6 +51,9 @@ log = logging.getLogger(__name__)
 MARGIN_S: Final = 5.0
 """For a worker to end beyond the time that its calls have."""
 
+TRACES_S: Final = 2.0
+"""For the last spans to be sent."""
+
 LONGEST_FOLDER: Final = 85
 """The path of a socket in it must have at most 103 bytes on every system."""
 
@@ -63,10 +70,13 @@ class Supervisor:
     All else happens on the main thread, which run() is called on, but for what HTTP asks.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, log_writer: LogWriter | None = None) -> None:
+        """`log_writer` writes this process's log, where anybody does."""
         self._settings = settings
         self._started_s = time.monotonic()
         self._metrics = Metrics()
+        if log_writer:
+            log_writer.report_to(self._metrics.log_lines_dropped.inc)
         self._custodian = Custodian(find_tls(settings), settings.token_file, self._metrics)
         self._http_host = settings.http_host or settings.host
         self._http_listener = listen("http", self._http_host, settings.http_port)
@@ -82,12 +92,14 @@ class Supervisor:
         self._contexts: Contexts | None = None
         self._boards = Boards(self._metrics.families)
         self._boards.add(self._metrics.board)
+        self._drift = Drift(self._boards, self._metrics.health, window_s=settings.drift_window_s)
         self._listening: frozenset[int] = frozenset()
         self._ready: frozenset[int] = frozenset()
         self._served = False
         self._draining = False
         self._unloaded = False
         self._commands = Commands(lambda number, message: self._keepers[number - 1].send(message))
+        self._tracer: Tracer | None = None
         self._folder = ""
         self._keepers = [
             Keeper(
@@ -106,23 +118,43 @@ class Supervisor:
             warn_of_plaintext(settings.host, self._http_host)
         with make_folder() as folder, self._stop.caught():
             self._folder = folder
+            log.info(
+                "starting",
+                extra={
+                    "flatdense": library_version("flatdense-server"),
+                    "model": settings.model_name,
+                    "model_dir": str(settings.model_dir),
+                    "workers": len(self._keepers),
+                    "pid": os.getpid(),
+                },
+            )
             for keeper in self._keepers:
                 keeper.start()
             self._custodian.start(lambda credentials: self._inbox.put((0, Renewed(credentials))))
+            if settings.prediction_health:
+                self._drift.start()
             with self._open_backend() as backend:
                 servers = self._open_http(backend)
                 try:
                     while note := self._inbox.get():
                         self._hear(*note)
                     log.info(
-                        "draining", extra={"signal": self._stop.name, "grace_s": settings.grace_s}
+                        "draining",
+                        extra={
+                            "signal": self._stop.name,
+                            "drain_delay_s": settings.drain_delay_s,
+                            "grace_s": settings.grace_s,
+                        },
                     )
                 finally:
                     began_s = time.monotonic()
                     self._custodian.stop()
+                    self._drift.stop()
                     self._end()
                     for server in servers:
                         server.stop()
+                    if self._tracer:
+                        self._tracer.close(TRACES_S)
             log.info("stopped", extra={"drain_s": round(time.monotonic() - began_s, 1)})
 
     def _open_backend(self) -> "Backend":
@@ -142,6 +174,7 @@ class Supervisor:
         from flatdense_server.http.server import HttpServer  # noqa: PLC0415
         from flatdense_server.observe.exposition import Exposition  # noqa: PLC0415
 
+        self._tracer = self._open_tracer()
         exposition = Exposition(self._boards, self._metrics.families, self._find_processes)
         app = make_app(
             backend,
@@ -149,6 +182,8 @@ class Supervisor:
             max_request_rows=self._settings.max_request_rows,
             access=self._custodian.access,
             count_refused=lambda reason: self._metrics.rejected.labels(reason).inc(),
+            access_log=make_access_log(self._settings.access_log_sample),
+            tracer=self._tracer,
         )
         self._contexts = self._open_contexts()
         context = self._contexts.listening if self._contexts else None
@@ -158,6 +193,13 @@ class Supervisor:
         for server in servers:
             server.start()
         return servers
+
+    def _open_tracer(self) -> Tracer | None:
+        count_dropped = self._metrics.trace_spans_dropped.inc
+        try:
+            return open_tracer(self._settings.traces, count_dropped, **{"process.pid": os.getpid()})
+        except TracesUnavailable as error:
+            raise ServiceFailed(str(error)) from error
 
     def _open_contexts(self) -> "Contexts | None":
         if not self._custodian.context:
@@ -235,7 +277,6 @@ class Supervisor:
                 "metrics": f"{scheme}://{http}/metrics",
                 **({"probes": probes} if probes else {}),
                 "workers": len(self._keepers),
-                "flatdense": library_version("flatdense-server"),
             },
         )
 

@@ -14,6 +14,7 @@ from flatdense_artifact import ArtifactError, list_versions
 
 from flatdense_server.batching.queue import QueueLimits
 from flatdense_server.edge.lane import LaneUnavailable
+from flatdense_server.edge.scribe import make_scribe
 from flatdense_server.edge.server import EdgeOptions, GrpcServer
 from flatdense_server.edge.tls import ServerTls
 from flatdense_server.engine.choice import EngineChoice, EngineOptions
@@ -31,8 +32,12 @@ from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
 from flatdense_server.models.shadow import Shadow
 from flatdense_server.models.statuses import Statuses
+from flatdense_server.observe.access_log import make_access_log
+from flatdense_server.observe.journey import TracesUnavailable, open_tracer
+from flatdense_server.observe.log_writer import LogWriter
 from flatdense_server.observe.logs import configure_logs
 from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.observer import Observer
 from flatdense_server.post import Failed, Listening, Post, Ready
 from flatdense_server.security.access import Access
 from flatdense_server.security.credentials import Credentials
@@ -40,6 +45,9 @@ from flatdense_server.settings import Settings
 from flatdense_server.signals import StopSignal
 
 log = logging.getLogger(__name__)
+
+TRACES_S: Final = 2.0
+"""For the last spans to be sent."""
 
 JOIN_S: Final = 1.0
 """For the follower to end; one that is compiling a version is not waited for."""
@@ -51,6 +59,7 @@ EXPECTED: Final = (
     NoUsableVersion,
     PolicyInvalid,
     PortUnavailable,
+    TracesUnavailable,
 )
 """Why nothing can be served, in words that are for the operator."""
 
@@ -59,10 +68,10 @@ EXIT_FAILURE: Final = 1
 
 def work(settings: Settings, post: Post) -> None:
     """The whole life of a worker process. On its main thread."""
-    configure_logs(settings.log_format, settings.log_level, worker=post.number)
+    log_writer = configure_logs(settings.log_format, settings.log_level, worker=post.number)
     liaison = Liaison(post.supervisor)
     try:
-        worker = Worker(settings, post, liaison)
+        worker = Worker(settings, post, liaison, log_writer)
         worker.run()
     except EXPECTED as error:
         liaison.report(Failed(str(error)))
@@ -79,14 +88,30 @@ def work(settings: Settings, post: Post) -> None:
 class Worker:
     """Wires the floors of one process, and runs them until it is told to stop."""
 
-    def __init__(self, settings: Settings, post: Post, liaison: Liaison) -> None:
-        """Raises NoVersions."""
+    def __init__(
+        self,
+        settings: Settings,
+        post: Post,
+        liaison: Liaison,
+        log_writer: LogWriter | None = None,
+    ) -> None:
+        """`log_writer` writes this process's log, where anybody does.
+
+        Raises NoVersions, and TracesUnavailable.
+        """
         list_versions(settings.model_dir)
         self._settings = settings
         self._post = post
         self._liaison = liaison
         self._stop = StopSignal()
         self._metrics = Metrics(post.board)
+        if log_writer:
+            log_writer.report_to(self._metrics.log_lines_dropped.inc)
+        self._tracer = open_tracer(
+            settings.traces,
+            self._metrics.trace_spans_dropped.inc,
+            **{"process.pid": os.getpid(), "flatdense.worker": post.number},
+        )
         self._statuses = Statuses(settings.model_name, self._metrics)
         self._registry = Registry(
             settings.model_name,
@@ -98,6 +123,11 @@ class Worker:
         self._access = Access(tokens) if tokens else None
         self._tls = ServerTls(certificates) if certificates else None
         self._grpc: GrpcServer | None = None
+        self._observer = (
+            Observer(self._metrics.health, low_confidence=settings.low_confidence)
+            if settings.prediction_health
+            else None
+        )
         self._orders = Orders()
         self._following = threading.Thread(target=self._follow, name="follower", daemon=True)
         self._load_error: BaseException | None = None
@@ -126,6 +156,7 @@ class Worker:
     def _heed(self) -> None:
         """Stops when the supervisor is gone: nobody would replace or drain this process."""
         self._liaison.listen(self._obey, self._renew)
+        log.error("the supervisor is gone: draining")
         self._orphaned = True
         self._stop.set()
 
@@ -155,6 +186,7 @@ class Worker:
             control=self._liaison if self._settings.model_control else None,
             access=self._access,
             tls=self._tls,
+            scribe=make_scribe(make_access_log(self._settings.access_log_sample), self._tracer),
         )
         server.start()
         self._grpc = server
@@ -220,6 +252,8 @@ class Worker:
                 limits=limits,
                 metrics=metrics,
                 shadow=shadow,
+                observer=self._observer,
+                tracer=self._tracer,
                 batch_wait_s=settings.batch_wait_us / 1e6,
             ),
             statuses=statuses,
@@ -249,6 +283,10 @@ class Worker:
             self._registry.drain()
             if not self._grpc.stop(settings.grace_s):
                 log.warning("calls were cut off", extra={"grace_s": settings.grace_s})
+        if self._observer:
+            self._observer.close()
+        if self._tracer:
+            self._tracer.close(TRACES_S)
         self._following.join(JOIN_S)
         if not self.loading:
             self._registry.close()

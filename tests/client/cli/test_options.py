@@ -169,6 +169,7 @@ def test_what_encrypts(arguments: list[str], tls: bool | Tls) -> None:
         (["--token-file", "."], {}, "cannot be read: Is a directory"),
         (["--server", "10.0.0.1:1"], {"FLATDENSE_TOKEN": "t"}, "must not travel to 10.0.0.1:1 in"),
         ([], {"FLATDENSE_TOKEN": "two words"}, "the token is empty, or has a blank"),
+        (["--token", "two words"], {}, "a token on the command line is seen by everybody"),
     ],
 )
 def test_what_does_not_go_together_is_wrong_usage(

@@ -154,3 +154,10 @@ def test_no_connection_says_what_to_check(text: str, told: str) -> None:
     error = _error(StatusCode.UNAVAILABLE, text)
     assert str(error).startswith("here:1 cannot be reached")
     assert told in str(error)
+
+
+@pytest.mark.parametrize("code", [StatusCode.INTERNAL, StatusCode.NOT_FOUND])
+def test_an_error_has_the_servers_id_of_the_call(code: StatusCode) -> None:
+    """Under which the server's log knows it; none where no server sent one."""
+    assert _error(code, "no", (("x-request-id", "seven"),)).request_id == "seven"
+    assert _error(code, "no").request_id is None

@@ -9,6 +9,7 @@ import pytest
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
 from flatdense_server.batching.queue import QueueLimits
+from flatdense_server.edge.scribe import Scribe
 from flatdense_server.edge.server import EdgeOptions, GrpcServer, LaneChoice
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
@@ -51,6 +52,7 @@ def start_server(
         queue: QueueLimits = ROOMY,
         max_connections: int = 100,
         access: Access | None = None,
+        scribe: Scribe | None = None,
     ) -> GrpcServer:
         """Binds a free port and starts."""
         options = EdgeOptions(
@@ -72,6 +74,7 @@ def start_server(
             metrics=metrics,
             figures=service_boards.read,
             access=access,
+            scribe=scribe,
         )
         server.start()
         started.append(server)
@@ -154,13 +157,13 @@ def check_answer(
 
 @pytest.fixture(scope="session")
 def detail_of() -> Callable[..., Message]:
-    """The one google.rpc detail of a failed call, which is of the type that is named."""
+    """The one google.rpc detail of a failed call that is of the type that is named."""
 
     def unpack_detail(error: grpc.RpcError, kind: type[Message]) -> Message:
         """As a client decodes it from the trailing metadata."""
         status = rpc_status.from_call(error)
         assert status is not None
-        (packed,) = status.details
+        (packed,) = [each for each in status.details if each.Is(kind.DESCRIPTOR)]
         detail = kind()
         assert packed.Unpack(detail)
         return detail

@@ -28,11 +28,13 @@ class ScriptedStream:
     def __init__(self, deadline_s: float | None = None) -> None:
         self.method = METHOD
         self.metadata: Metadata = (("x-request-id", "1"),)
+        self.request_id = "1"
         self.arrived_s = 0.0
         self.deadline_s = deadline_s
         self.answers: list[bytes] = []
         self.ended: int | None = None
         """The code of its status."""
+        self.trailers: dict[str, str | bytes] = {}
         self.gone: Callable[[], None] = lambda: None
         self._asked: Received | None = None
         self._sent: Callable[[], object] | None = None
@@ -64,11 +66,11 @@ class ScriptedStream:
         self.answers.append(message)
         self._sent = then
 
-    def end(self, code: int, _text: str, _metadata: Metadata) -> None:
+    def end(self, code: int, _text: str, metadata: Metadata) -> None:
         """See LaneStream.end."""
         assert self.ended is None
         assert self._sent is None
-        self.ended = code
+        self.ended, self.trailers = code, dict(metadata)
 
     def say(self, message: bytes | None) -> LaneCall | None:
         """The caller's next message, or its half-close."""

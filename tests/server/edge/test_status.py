@@ -4,6 +4,7 @@ from concurrent.futures import CancelledError
 
 import grpc
 import pytest
+from flatdense_server.edge.refusal import refusal_of
 from flatdense_server.edge.status import STATUSES, Status, is_unexpected, status_of
 from flatdense_server.errors import (
     DeadlineExpired,
@@ -19,6 +20,8 @@ from flatdense_server.errors import (
 )
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
+from hypothesis import given
+from hypothesis import strategies as st
 
 INTERNAL_ON_PURPOSE = {InferenceFailed}
 
@@ -45,10 +48,10 @@ def leaves(kind: type) -> set[type]:
 
 
 def detail(status: Status, kind: type[Message]) -> Message:
-    """The status's one detail, as a client decodes it from the trailing metadata."""
+    """The status's one detail of a kind, as a client decodes it from the trailing metadata."""
     rich = status_pb2.Status.FromString(dict(status.metadata)["grpc-status-details-bin"])
     assert (rich.code, rich.message) == (status.code.value[0], status.message)
-    (packed,) = rich.details
+    (packed,) = [each for each in rich.details if each.Is(kind.DESCRIPTOR)]
     decoded = kind()
     assert packed.Unpack(decoded)
     return decoded
@@ -125,3 +128,22 @@ def test_only_what_nobody_foresaw_is_logged_with_a_traceback(
     """Of all errors only the one outside the domain is unexpected."""
     assert is_unexpected(error) == isinstance(error, ZeroDivisionError)
     assert code is not grpc.StatusCode.OK
+
+
+@pytest.mark.parametrize(("error", "_code"), EXPECTED)
+def test_every_status_carries_the_request_id(error: BaseException, _code: grpc.StatusCode) -> None:
+    """In its trailer; and in a detail, where there are details at all."""
+    status = status_of(error, "r 1")
+    trailers = dict(status.metadata)
+    assert trailers["x-request-id"] == "r 1"
+    if "grpc-status-details-bin" in trailers:
+        assert detail(status, error_details_pb2.RequestInfo).request_id == "r 1"
+
+
+@given(st.text("abc-", min_size=1, max_size=128))
+def test_a_refusal_is_named_when_its_call_comes(request_id: str) -> None:
+    """What is the same for all such calls is made once, and is whole with the id of each."""
+    refusal = refusal_of(QueueFull("busy"))
+    named = status_of(QueueFull("busy"), request_id)
+    assert sorted(refusal.trailers(request_id)) == sorted(named.metadata)
+    assert "x-request-id" not in dict(refusal.metadata)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from inspect import signature
 from typing import Any, TypeAlias
 
 import grpc
@@ -13,18 +14,19 @@ from flatdense_server.http.app import make_app
 from flatdense_server.http.backend import Backend
 from flatdense_server.observe.exposition import Exposition
 from google.protobuf.message import Message
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 MAX_REQUEST_ROWS = 32
 
 Refusal: TypeAlias = tuple[grpc.StatusCode, str]
-Reply: TypeAlias = Message | Refusal | Callable[[bytes], Message]
+Reply: TypeAlias = Message | Refusal | Callable[..., Message]
+"""Functions get the request, and where they take it the call's context."""
 
 
 class AppTransport(httpx.BaseTransport):
     """Asks an application without a socket, each time on an event loop of its own."""
 
-    def __init__(self, app: Starlette) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._transport = httpx.ASGITransport(app, raise_app_exceptions=False)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -62,8 +64,10 @@ class Worker(grpc.GenericRpcHandler):
             reply = self._replies[method.rpartition("/")[2]]
             if isinstance(reply, tuple):
                 context.abort(*reply)
-            message = reply if isinstance(reply, Message) else reply(request)
-            return message.SerializeToString()
+            if isinstance(reply, Message):
+                return reply.SerializeToString()
+            wanted = (request, context)[: len(signature(reply).parameters)]
+            return reply(*wanted).SerializeToString()
 
         return grpc.unary_unary_rpc_method_handler(answer)
 
@@ -97,6 +101,12 @@ def backend(address: str) -> Iterator[Backend]:
     """Knows the one worker."""
     with Backend("mnist", lambda: [address]) as backend:
         yield backend
+
+
+@pytest.fixture(scope="session")
+def transport_of() -> type[AppTransport]:
+    """Asks an application without a socket."""
+    return AppTransport
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def test_it_has_every_route_and_no_other(
     app = make_app(backend, exposition, max_request_rows=1)
     routes = {
         (route.path_format, method)
-        for route in app.routes
+        for route in app.app.routes
         if isinstance(route, Route)
         for method in (route.methods or set()) - {"HEAD"}
     }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from flatdense_artifact import NoVersions
+from flatdense_artifact import NoVersions, version_folder
 from flatdense_server.batching.queue import QueueLimits
 from flatdense_server.errors import Draining, NotFound
 from flatdense_server.models.attempts import Attempts
@@ -19,6 +19,7 @@ from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
 from flatdense_server.models.shadow import Shadow
 from flatdense_server.models.statuses import Statuses
+from flatdense_server.observe.boards import Boards
 from flatdense_server.observe.metrics import Metrics
 from flatdense_server.selector import Selector
 from flatdense_server.tensors import Rows
@@ -495,3 +496,73 @@ def test_a_shadow_is_not_served_unless_the_policy_names_it(
     follower.look()
     assert states(sample, 2) == {state}
     assert (2 in registry.routes.versions) == (state == "ready")
+
+
+def find_versions(service_boards: Boards) -> dict[str, set[str]]:
+    """The versions that the metrics know, and the families that know them."""
+    found: dict[str, set[str]] = {}
+    for family, series in service_boards.read().items():
+        for labels in series:
+            if "mnist" in labels and family != "flatdense_policy_valid":
+                version = next(label for label in labels if label.isdigit())
+                found.setdefault(version, set()).add(family)
+    return found
+
+
+def test_a_version_that_is_replaced_leaves_no_series(
+    follower: Follower,
+    write_version: WriteVersion,
+    draw_rows: Callable[..., Rows],
+    service_boards: Boards,
+) -> None:
+    """What it counted and what it was is gone; the series of the new one are there."""
+    write_version(1)
+    follower.begin().submit(draw_rows(3), deadline_s=None).result()
+    assert "flatdense_rows" in find_versions(service_boards)["1"]
+    write_version(2)
+    follower.look()
+    found = find_versions(service_boards)
+    assert found.keys() == {"2"}
+    assert {"flatdense_rows", "flatdense_model_info", "flatdense_model_state"} <= found["2"]
+
+
+def test_a_model_that_is_unloaded_leaves_its_state_and_counts_again_when_it_is_loaded(
+    follower: Follower,
+    registry: Registry,
+    write_version: WriteVersion,
+    draw_rows: Callable[..., Rows],
+    service_boards: Boards,
+    sample: Callable[..., float | None],
+) -> None:
+    """Of the unloaded version nothing but its state is there; loaded again it counts from 0."""
+    write_version(1)
+    follower.begin().submit(draw_rows(3), deadline_s=None).result()
+    follower.unload()
+    assert find_versions(service_boards) == {"1": {"flatdense_model_state"}}
+    assert follower.load() == ""
+    registry.resolve().submit(draw_rows(2), deadline_s=None).result()
+    assert sample("flatdense_rows_total", {"model": "mnist", "version": "1"}) in {0, 2}
+    registry.resolve().close()  # what it answered is counted after the answer
+    assert sample("flatdense_rows_total", {"model": "mnist", "version": "1"}) == 2
+
+
+def test_hundreds_of_swaps_leave_the_board_as_it_was(
+    follower: Follower,
+    write_version: WriteVersion,
+    tmp_path: Path,
+    draw_rows: Callable[..., Rows],
+    metrics: Metrics,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Each version is loaded, used and removed; the cells of the first are used by the last."""
+    write_version(1)
+    follower.begin()
+    taken = set()
+    for version in range(2, 202):
+        write_version(version)
+        shutil.rmtree(version_folder(tmp_path, version - 1))
+        follower.look()
+        follower._registry.resolve().submit(draw_rows(2), deadline_s=None).result()
+        taken.add(metrics.board.cells[1])
+    assert "a metric is not kept" not in caplog.text
+    assert max(taken) - min(taken) < 100

@@ -106,11 +106,21 @@ def test_a_value_is_quoted_where_it_would_not_read_as_one_word(value: object, te
 
 
 def test_a_traceback_follows_a_text_line() -> None:
-    """The first line is the event, the traceback is below it."""
+    """The first line is the event, the traceback is below it, indented."""
     first, *rest = TextFormatter().format(failed("request failed")).splitlines()
     assert first.endswith("ERROR   request failed")
-    assert rest[0] == "Traceback (most recent call last):"
-    assert rest[-1] == "KeyError: 'the cause'"
+    assert rest[0] == "    Traceback (most recent call last):"
+    assert rest[-1] == "    KeyError: 'the cause'"
+
+
+@given(said=texts)
+def test_no_line_of_a_traceback_looks_like_an_event(said: str) -> None:
+    """Whatever an exception says, which may come from a stranger, it forges no line."""
+    stranger = ValueError(f"{said}\n12:34:56.789 INFO    ready")
+    error = (ValueError, stranger, None)
+    made = logging.getLogger("test").makeRecord("test", logging.ERROR, "", 1, "failed", (), error)
+    _, *rest = TextFormatter().format(made).split("\n")
+    assert all(line.startswith("    ") and line.strip().isprintable() for line in rest)
 
 
 def test_a_traceback_is_a_field_of_a_json_line() -> None:

@@ -44,6 +44,7 @@ class Refusal:
     """Of the connection: what the other side may have against it."""
     violations: tuple[Violation, ...] = ()
     retry_after_s: float | None = None
+    request_id: str | None = None
 
 
 def read_refusal(  # what gRPC tells, and what only the client knows
@@ -56,7 +57,8 @@ def read_refusal(  # what gRPC tells, and what only the client knows
     security: Security = "plain",
 ) -> Refusal:
     """Reads `grpc-status-details-bin`. Details that are missing or damaged are left out."""
-    details = _read_details(trailers or ())
+    told = list(trailers or ())
+    details = _read_details(told)
     return Refusal(
         address=address,
         timeout_s=timeout_s,
@@ -65,12 +67,15 @@ def read_refusal(  # what gRPC tells, and what only the client knows
         security=security,
         violations=_read_violations(details),
         retry_after_s=_read_retry_after_s(details),
+        request_id=next((str(value) for key, value in told if key == "x-request-id"), None),
     )
 
 
 def error_of(refusal: Refusal) -> FlatdenseError:
     """The one error that a refusal means. Codes that have no row in the table are a ServerError."""
-    return ERRORS.get(refusal.code, _server_error)(refusal)
+    error = ERRORS.get(refusal.code, _server_error)(refusal)
+    error.request_id = refusal.request_id
+    return error
 
 
 def _invalid_input(refusal: Refusal) -> FlatdenseError:

@@ -5,10 +5,23 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from flatdense_client._channel.tls import Tls
 
 _FILE = click.Path(path_type=Path)
+
+
+def _check_token(context: click.Context, option: click.Parameter, token: str | None) -> str | None:
+    """It as it is. Raises UsageError: it stands on the command line, which others can see."""
+    if context.get_parameter_source(str(option.name)) is ParameterSource.COMMANDLINE:
+        msg = (
+            "a token on the command line is seen by everybody on this machine: put it into a file "
+            "for --token-file, or into FLATDENSE_TOKEN."
+        )
+        raise click.UsageError(msg)
+    return token
+
 
 ACCESS_OPTIONS = (
     click.option(
@@ -60,8 +73,7 @@ ACCESS_OPTIONS = (
         # Without a variable: FLATDENSE_TOKEN_FILE is the server's, a file of hashes.
         help="Send the token in this file with each call. FLATDENSE_TOKEN may hold one itself.",
     ),
-    # Others see what stands on a command line: it is for the environment alone.
-    click.option("--token", envvar="FLATDENSE_TOKEN", hidden=True),
+    click.option("--token", envvar="FLATDENSE_TOKEN", hidden=True, callback=_check_token),
 )
 
 NAMES = ("is_encrypted", "ca", "certificate", "key", "server_name", "token_file", "token")

@@ -2,14 +2,21 @@
 
 import time
 from concurrent.futures import CancelledError
+from dataclasses import replace
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
+from urllib.parse import unquote
 
 import grpc
 
 from flatdense_server.edge.ledger import Ledger
-from flatdense_server.edge.timing import describe, is_wanted
+from flatdense_server.edge.refusal import Metadata
+from flatdense_server.edge.trailers import echo, is_asking, write_trailers
 from flatdense_server.errors import DeadlineExpired
+from flatdense_server.observe.journey import Journey
+from flatdense_server.observe.passage import Passage
+from flatdense_server.request_id import find_request_id
 from flatdense_server.selector import NOBODY, Answerer
 from flatdense_server.tensors import Outputs
 
@@ -30,6 +37,13 @@ class Call:
         self._ledger = ledger
         self._answerer: Answerer = NOBODY
         self._started_s = time.monotonic()
+        self._metadata: Metadata = tuple(context.invocation_metadata() or ())
+        self._request_id = ""
+        self._rows = 0
+        self._outputs: Outputs | None = None
+        scribe = ledger.scribe
+        self.journey: Final = scribe.begin(method, self._metadata) if scribe else None
+        """Its own, where its trace is kept."""
         remaining_s = context.time_remaining()
         self.deadline_s = None if remaining_s is None else self._started_s + remaining_s
 
@@ -44,12 +58,30 @@ class Call:
         self._answerer = answerer
 
     def computed(self, outputs: Outputs) -> None:
-        """Tells a caller who asks what the call took. Not of streams, which have many answers."""
-        if is_wanted(self._context.invocation_metadata()):
-            self._context.set_trailing_metadata(describe(outputs.ran, self._started_s))
+        """Says what it is answered with. Not of streams, which have many answers."""
+        self._outputs = outputs
+        self._rows = len(outputs.classes)
+
+    def begin_message(self) -> Journey | None:
+        """That of one message, where this is a stream whose trace is kept."""
+        scribe = self._ledger.scribe
+        return scribe.message(self.journey) if scribe else None
+
+    def end_message(self, journey: Journey | None, arrived_s: float, outputs: Outputs) -> None:
+        """One message of the stream was answered, which came then."""
+        self._rows += len(outputs.classes)
+        if journey and (scribe := self._ledger.scribe):
+            passage = self._describe("OK", arrived_s, outputs)
+            scribe.end_message(replace(passage, kind="message"), journey)
+
+    def identify(self) -> str:
+        """The request's id: its caller's, or one that is made when it is first asked for."""
+        if not self._request_id:
+            self._request_id = find_request_id(self._metadata)
+        return self._request_id
 
     def __enter__(self) -> Self:
-        self._ledger.begin()
+        self._ledger.begin(self._method)
         return self
 
     def __exit__(
@@ -58,17 +90,49 @@ class Call:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        entry = (self._method, self._answerer, self._started_s)
+        entry, metadata = (self._method, self._answerer), self._metadata
         if error is None:
-            self._ledger.succeed(*entry)
+            self._tell_asking()
+            self._ledger.succeed(*entry, (self._started_s,), (metadata,))
+            self._tell_scribe("OK")
             return
         if isinstance(error, CancelledError) and self._expired():
             error = DeadlineExpired("the deadline passed before the answer was there.")
-        status = self._ledger.fail(*entry, error)
+        status = self._ledger.fail(*entry, self._started_s, error, self.identify(), metadata)
+        self._tell_scribe(status.code.name)
         if isinstance(error, GeneratorExit):  # the RPC is gone; there is no one to tell
             return
         self._context.set_trailing_metadata(status.metadata)
         self._context.abort(status.code, status.message)
+
+    def _tell_asking(self) -> None:
+        if not is_asking(self._metadata):
+            return
+        if self._outputs:
+            trailers = write_trailers(
+                self._metadata, self.identify, self._outputs, self._answerer, self._started_s
+            )
+        else:
+            trailers = echo(self._metadata, self.identify)
+        self._context.set_trailing_metadata(trailers)
+
+    def _tell_scribe(self, code: str) -> None:
+        if scribe := self._ledger.scribe:
+            describe = partial(self._describe, code, self._started_s, self._outputs)
+            scribe.end(describe, self._metadata, self.journey)
+
+    def _describe(self, code: str, arrived_s: float, outputs: Outputs | None) -> Passage:
+        return Passage(
+            method=self._method,
+            answerer=self._answerer,
+            code=code,
+            rows=len(outputs.classes) if outputs else self._rows,
+            arrived_s=arrived_s,
+            ended_s=time.monotonic(),
+            ran=outputs.ran if outputs else None,
+            peer=unquote(self._context.peer()),
+            request_id=self.identify(),
+        )
 
     def _expired(self) -> bool:
         return self.deadline_s is not None and self.deadline_s <= time.monotonic()

@@ -36,7 +36,7 @@ class ClassifierService:
         class_index = native.read_class(asked, len(servable.identity.class_names))
         rows = scale_rows(native.read_rows(asked, max_rows=self._max_request_rows))
         servable, pending = self._registry.submit(
-            selector, rows, deadline_s=call.deadline_s, hidden=True
+            selector, rows, deadline_s=call.deadline_s, hidden=True, journey=call.journey
         )
         call.answered_by(servable.answerer)
         if servable.weights is None:

@@ -14,7 +14,9 @@ from flatdense_server.edge.ledger import Ledger
 from flatdense_server.edge.refusal import Metadata
 from flatdense_server.edge.status import Status
 from flatdense_server.edge.stream import WINDOW
+from flatdense_server.edge.trailers import echo
 from flatdense_server.errors import DeadlineExpired, RequestError
+from flatdense_server.observe.passage import Passage
 from flatdense_server.selector import NOBODY
 
 CODE_NAMES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
@@ -50,7 +52,10 @@ class Conversation:
         """Nothing more is read."""
         self._sending = False
         self._over = False
-        ledger.begin()
+        self._rows = 0
+        scribe = ledger.scribe
+        self._journey = scribe.begin(stream.method, stream.metadata) if scribe else None
+        ledger.begin(stream.method)
 
     def begin(self) -> None:
         """Reads the first message."""
@@ -61,7 +66,7 @@ class Conversation:
         """Ends it with this error, after the answers to what was read before."""
         if self._ending:
             return
-        self._close(self._ledger.judge(self._stream.method, error))
+        self._close(self._judge(error))
         self._go_on()
 
     def _go_on(self) -> None:
@@ -86,7 +91,8 @@ class Conversation:
             return None
         if message is None:
             self._ending = True
-            self._turns.append(Turn(end=(0, "", ())))
+            trailers = echo(self._stream.metadata, lambda: self._stream.request_id)
+            self._turns.append(Turn(end=(0, "", trailers)))
             self._go_on()
             return None
         turn = Turn()
@@ -98,6 +104,8 @@ class Conversation:
             arrived_s=time.monotonic(),
             deadline_s=self._stream.deadline_s,
             read=True,
+            request_id=self._stream.request_id,
+            journey=self._journey,
             _core=turn,
             _end=self._settle,
         )
@@ -118,6 +126,7 @@ class Conversation:
             self._drop_behind(turn)
         else:
             turn.answer = message
+            self._rows += turn.call.rows
         self._go_on()
 
     def _sent(self) -> None:
@@ -146,7 +155,10 @@ class Conversation:
         error: BaseException = CancelledError()
         if deadline_s is not None and deadline_s <= time.monotonic():
             error = DeadlineExpired("the deadline passed before the answer was there.")
-        self._finish(self._ledger.judge(self._stream.method, error).code.name)
+        self._finish(self._judge(error).code.name)
+
+    def _judge(self, error: BaseException) -> Status:
+        return self._ledger.judge(self._stream.method, error, self._stream.request_id)
 
     def _end(self, code: int, text: str, metadata: Metadata) -> None:
         self._stream.end(code, text, metadata)
@@ -156,5 +168,20 @@ class Conversation:
         self._over = True
         self._drop_behind(None)
         stream = self._stream
-        self._ledger.end(stream.method, self._answerer, stream.arrived_s, code)
+        self._ledger.end(stream.method, self._answerer, stream.arrived_s, code, stream.metadata)
+        if scribe := self._ledger.scribe:
+            scribe.end(lambda: self._describe(code), stream.metadata, self._journey)
         self._on_end(self)
+
+    def _describe(self, code: str) -> Passage:
+        stream = self._stream
+        return Passage(
+            method=stream.method,
+            answerer=self._answerer,
+            code=code,
+            rows=self._rows,
+            arrived_s=stream.arrived_s,
+            ended_s=time.monotonic(),
+            peer=stream.peer(),
+            request_id=stream.request_id,
+        )

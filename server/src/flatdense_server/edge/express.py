@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Final
@@ -13,9 +13,9 @@ from flatdense_server.edge.call import soonest
 from flatdense_server.edge.conversation import Conversation
 from flatdense_server.edge.lane import Lane, LaneCall, LaneStream
 from flatdense_server.edge.ledger import Ledger
-from flatdense_server.edge.refusal import refusal_of
+from flatdense_server.edge.refusal import Refusal, refusal_of
 from flatdense_server.edge.stream import too_many_streams
-from flatdense_server.edge.timing import describe, is_wanted
+from flatdense_server.edge.trailers import is_asking, write_trailers
 from flatdense_server.errors import DeadlineExpired, Draining, QueueFull
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
@@ -95,10 +95,13 @@ class Express:
     ) -> None:
         """Makes no thread yet: start() does, after the server's."""
         self._lane = lane
-        self._methods = [codec.method for codec in codecs]
+        self._stream_methods = frozenset(codec.method for codec in stream_codecs)
         self._codecs = {codec.method: codec for codec in (*codecs, *stream_codecs)}
         self._registry = registry
         self._ledger = ledger
+        self._scribe = ledger.scribe
+        if self._scribe:
+            lane.on_refused = self._note_refused
         self._queue: ReadyQueue[Passenger] = ReadyQueue(options.queue)
         self._options = options
         self._busy = refusal_of(QueueFull("the server is busy. Try again later."))
@@ -185,9 +188,12 @@ class Express:
     def _judge_all(self, calls: list[LaneCall]) -> None:
         if calls:
             self._rested.clear()
-        begun = sum(not call.in_stream for call in calls)
-        self.taken += begun
-        self._ledger.begin(begun)
+        for method, some in by_method(calls):
+            if method in self._stream_methods:
+                self._ledger.receive(method, len(some))
+            else:
+                self.taken += len(some)
+                self._ledger.begin(method, len(some))
         for call in calls:
             self._judge(call)
         lane = self._lane
@@ -215,6 +221,7 @@ class Express:
             servable = self._registry.resolve(selector)
             call.answerer = servable.answerer
             pixels = question.rows(max_rows=self._options.max_request_rows)
+            call.rows = len(pixels)
             if question.timeout_s is not None:
                 call.deadline_s = soonest(call.deadline_s, call.arrived_s + question.timeout_s)
             passenger = Passenger(
@@ -223,7 +230,7 @@ class Express:
                 selector=selector,
                 servable=servable,
                 pixels=pixels,
-                rows=len(pixels),
+                rows=call.rows,
                 kind=(servable, pixels.dtype, question.hidden),
             )
             self._mean_rows += (passenger.rows - self._mean_rows) / MEAN_OF_CALLS
@@ -254,6 +261,8 @@ class Express:
                 if self._answer(passenger, outputs)
             ]
             self._count(answered, servable)
+            if self._scribe:
+                self._scribe.batch([each.call for each in answered], servable, computed.ran)
             servable.record(computed, (passenger.call.arrived_s for passenger in riding))
 
     def _is_wanted(self, passenger: Passenger, over_s: float) -> bool:
@@ -288,31 +297,52 @@ class Express:
             self._refuse(passenger.call, error)
             return False
         call = passenger.call
-        if is_wanted(call.metadata) and not call.in_stream:
-            call.answer(message, describe(outputs.ran, call.arrived_s))
+        if is_asking(call.metadata) and not call.in_stream:
+            call.answer(
+                message,
+                write_trailers(
+                    call.metadata, call.identify, outputs, call.answerer, call.arrived_s
+                ),
+            )
         else:
             call.answer(message)
         return True
 
     def _count(self, answered: Sequence[Passenger], servable: Servable) -> None:
         """Counts the calls of a batch, which may be of several methods."""
-        for method in self._methods:
-            arrived_s = [each.call.arrived_s for each in answered if each.call.method == method]
-            if arrived_s:
-                self._ledger.succeed(method, servable.answerer, *arrived_s)
+        for method, calls in by_method([each.call for each in answered]):
+            if method in self._stream_methods:
+                self._ledger.send(method, len(calls))
+                continue
+            self._ledger.succeed(
+                method,
+                servable.answerer,
+                [call.arrived_s for call in calls],
+                [call.metadata for call in calls],
+            )
 
     def _refuse(self, call: LaneCall, error: BaseException) -> None:
+        request_id = call.identify()
         status = (
-            self._ledger.judge(call.method, error)
+            self._ledger.judge(call.method, error, request_id)
             if call.in_stream
-            else self._ledger.fail(call.method, call.answerer, call.arrived_s, error)
+            else self._ledger.fail(
+                call.method, call.answerer, call.arrived_s, error, request_id, call.metadata
+            )
         )
         if call.in_stream:
             told = self._codecs[call.method].refusal(call.message, status.message)
             if told is not None:
+                self._ledger.send(call.method)
                 call.answer(told)
                 return
         call.refuse(status.code.value[0], status.message, status.metadata)
+        if self._scribe and not call.in_stream:
+            self._scribe.fail(call, status.code.name)
+
+    def _note_refused(self, call: LaneCall, refusal: Refusal) -> None:
+        if self._scribe:
+            self._scribe.fail(call, refusal.name)
 
     def _converse(self, stream: LaneStream) -> None:
         """A stream came."""
@@ -327,3 +357,11 @@ class Express:
             conversation.refuse(too_many_streams(self._options.max_streams))
         else:
             conversation.begin()
+
+
+def by_method(calls: Sequence[LaneCall]) -> Iterable[tuple[str, Sequence[LaneCall]]]:
+    """Calls, told apart by their methods. Mostly they are all of one."""
+    methods = {call.method for call in calls}
+    if len(methods) == 1:
+        return ((methods.pop(), calls),)
+    return [(method, [call for call in calls if call.method == method]) for method in methods]

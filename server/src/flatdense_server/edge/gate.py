@@ -1,16 +1,19 @@
 """Calls are let in by their tokens, before their messages are read; on either lane."""
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NoReturn, TypeAlias
+from urllib.parse import unquote
 
 import grpc
 from grpc_health.v1 import health
 
 from flatdense_server.edge.ledger import Ledger
 from flatdense_server.edge.refusal import Metadata, Refusal, refusal_of
-from flatdense_server.edge.status import status_of
-from flatdense_server.errors import RequestError
+from flatdense_server.edge.scribe import Scribe
+from flatdense_server.observe.passage import Passage
 from flatdense_server.protocols.open_inference.infer import SERVICE
+from flatdense_server.request_id import find_request_id
 from flatdense_server.security.access import FORBIDDEN, UNAUTHENTICATED, Access, find_header
 from flatdense_server.security.tokens import Scope
 
@@ -60,10 +63,7 @@ class Gate(grpc.ServerInterceptor):
     def __init__(self, access: Access, ledger: Ledger) -> None:
         self._access = access
         self._ledger = ledger
-        self._refusals = {
-            error: (refusal_of(error), make_refuser(error))
-            for error in (UNAUTHENTICATED, FORBIDDEN)
-        }
+        self._refusals = {error: refusal_of(error) for error in (UNAUTHENTICATED, FORBIDDEN)}
 
     def intercept_service(
         self,
@@ -80,18 +80,31 @@ class Gate(grpc.ServerInterceptor):
         error = self._access.judge(header, scope)
         if error is None:
             return handler
-        refusal, refuser = self._refusals[error]
+        refusal = self._refusals[error]
         self._ledger.refuse(method, refusal)
-        return refuser
+        return make_refuser(method, refusal, self._ledger.scribe)
 
 
-def make_refuser(error: RequestError) -> Handler:
-    """Ends any call so. It is of streams, because grpc reads no message of those by itself."""
-    status = status_of(error, "")
+def make_refuser(method: str, refusal: Refusal, scribe: Scribe | None) -> Handler:
+    """Ends a call so. It is of streams, because grpc reads no message of those by itself."""
+    code = grpc.StatusCode[refusal.name]
 
     def refuse(_requests: Iterator[bytes], context: grpc.ServicerContext) -> NoReturn:
-        """The one status."""
-        context.abort(status.code, status.message)
+        """The one status, with the id of the call."""
+        metadata: Metadata = tuple(context.invocation_metadata() or ())
+        request_id, arrived_s = find_request_id(metadata), time.monotonic()
+        if scribe:
+            passage = Passage(
+                method=method,
+                code=refusal.name,
+                arrived_s=arrived_s,
+                ended_s=time.monotonic(),
+                peer=unquote(context.peer()),
+                request_id=request_id,
+            )
+            scribe.end(lambda: passage, metadata, scribe.begin(method, metadata))
+        context.set_trailing_metadata(refusal.trailers(request_id))
+        context.abort(code, refusal.text.decode())
 
     handler: Handler = grpc.stream_stream_rpc_method_handler(refuse)
     return handler

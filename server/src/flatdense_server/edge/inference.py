@@ -1,5 +1,6 @@
 """The methods that classify, on grpcio's public API: the standard lane."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from flatdense_server.edge.ledger import Ledger
 from flatdense_server.edge.stream import RequestStream, Streams
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
+from flatdense_server.observe.journey import Journey
 from flatdense_server.protocols.codec import Codec, Question
 from flatdense_server.tensors import Outputs
 
@@ -22,6 +24,10 @@ class Pending:
     question: Question
     servable: Servable
     outputs: Future[Outputs]
+    arrived_s: float
+    """On the clock of time.monotonic()."""
+    journey: Journey | None
+    """Its own, where its trace is kept."""
 
     def answer(self) -> bytes:
         """Waits for the outputs and writes them."""
@@ -64,7 +70,7 @@ class Inference:
     def answer(self, codec: Codec, request: bytes, context: grpc.ServicerContext) -> bytes:
         """A unary method: one request, one answer."""
         with Call(context, codec.method, self._ledger) as call:
-            pending = self._submit(codec, request, call)
+            pending = self._submit(codec, request, call, call.journey)
             withdraw_on_end(context, pending.outputs)
             answer = pending.answer()
             call.computed(pending.outputs.result())
@@ -77,10 +83,11 @@ class Inference:
         with Call(context, codec.method, self._ledger) as call, self._streams.admit():
 
             def submit(request: bytes) -> Pending | Told:
+                self._ledger.receive(codec.method)
                 try:
-                    return self._submit(codec, request, call)
+                    return self._submit(codec, request, call, call.begin_message())
                 except Exception as error:  # noqa: BLE001 -- whatever it is, the caller is told
-                    return self._tell(codec, request, error)
+                    return self._tell(codec, request, error, call)
 
             stream = RequestStream(requests, context, submit)
             with self._streams.attached(stream):
@@ -88,26 +95,31 @@ class Inference:
                     try:
                         answer = pending.answer()
                     except Exception as error:  # noqa: BLE001 -- whatever it is, it is told
-                        answer = self._tell(codec, request, error).message
+                        answer = self._tell(codec, request, error, call).message
+                    self._ledger.send(codec.method)
                     yield answer
+                    if isinstance(pending, Pending) and not pending.outputs.exception():
+                        outputs = pending.outputs.result()
+                        call.end_message(pending.journey, pending.arrived_s, outputs)
 
-    def _submit(self, codec: Codec, data: bytes, call: Call) -> Pending:
+    def _submit(self, codec: Codec, data: bytes, call: Call, journey: Journey | None) -> Pending:
+        arrived_s = time.monotonic()
         question = codec.parse(data)
         selector = question.selector
         call.answered_by(self._registry.resolve(selector).answerer)
         rows = question.rows(max_rows=self._max_request_rows)
         deadline_s = call.deadline_within(question.timeout_s)
         servable, outputs = self._registry.submit(
-            selector, rows, deadline_s=deadline_s, hidden=question.hidden
+            selector, rows, deadline_s=deadline_s, hidden=question.hidden, journey=journey
         )
         call.answered_by(servable.answerer)
-        return Pending(question, servable, outputs)
+        return Pending(question, servable, outputs, arrived_s, journey)
 
-    def _tell(self, codec: Codec, request: bytes, error: Exception) -> Told:
+    def _tell(self, codec: Codec, request: bytes, error: Exception, call: Call) -> Told:
         """What a stream is told of a refused request. Raises the error where that ends it."""
         if codec.refusal(request, str(error)) is None:
             raise error
-        text = self._ledger.judge(codec.method, error).message
+        text = self._ledger.judge(codec.method, error, call.identify()).message
         return Told(codec.refusal(request, text) or b"")
 
 

@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final, TypeAlias, cast
+from urllib.parse import unquote
 
 import grpc
 
 from flatdense_server.edge.refusal import Metadata, Refusal
+from flatdense_server.observe.journey import Journey
+from flatdense_server.request_id import HEADER, find_request_id
 from flatdense_server.selector import NOBODY, Answerer
 
 # grpcio's own objects have no types.
@@ -61,6 +64,12 @@ class LaneCall:
     """Set when the message has come, or will not come any more."""
     cancelled: bool = False
     """Set when the caller has gone away, or its deadline passed: nobody reads an answer then."""
+    rows: int = 0
+    """For whoever counts them to note."""
+    request_id: str = ""
+    """Of a message, that of its stream. Of a call it is empty until identify()."""
+    journey: Journey | None = None
+    """Of a message, that of its stream."""
     _core: CoreCall = field(repr=False)
     _end: Callable[..., None] = field(repr=False)
 
@@ -71,6 +80,16 @@ class LaneCall:
     def refuse(self, code: int, text: str, metadata: Metadata) -> None:
         """Ends the call with another status."""
         self._end(self._core, None, code, text.encode(), metadata)
+
+    def identify(self) -> str:
+        """The request's id: its caller's, or one that is made when it is first asked for."""
+        if not self.request_id:
+            self.request_id = find_request_id(self.metadata)
+        return self.request_id
+
+    def peer(self) -> str:
+        """The caller's address; nothing of a message, which has that of its stream."""
+        return "" if self.in_stream else find_peer(self._core)
 
 
 class LaneStream:
@@ -90,9 +109,14 @@ class LaneStream:
         self.metadata = metadata
         self.arrived_s = arrived_s
         self.deadline_s = deadline_s
+        self.request_id = find_request_id(metadata)
         self._operations = operations
         self._core = core
         self._begun = False
+
+    def peer(self) -> str:
+        """The caller's address."""
+        return find_peer(self._core)
 
     def watch(self, gone: Callable[[], None]) -> None:
         """Has `gone` called where the caller goes away, or its deadline passes, before end()."""
@@ -156,6 +180,8 @@ class Lane:
         """While it is set, new calls end with it, and their messages are not read."""
         self.refused: Counter[tuple[str, Refusal]] = Counter()
         """How many ended so, by method. Whoever counts them takes them out."""
+        self.on_refused: Callable[[LaneCall, Refusal], None] | None = None
+        """Where it is set, it hears of each of them."""
         self._reading: deque[LaneCall] = deque()
         try:
             self._cygrpc = cygrpc = import_module("grpc._cython.cygrpc")
@@ -229,7 +255,7 @@ class Lane:
                 self._ask_for(method)
                 refusal = self.gate(event.invocation_metadata) if self.gate else None
                 if refusal := refusal or self.refusal:
-                    self._refuse_unread(method, event.call, refusal)
+                    self._refuse_unread(method, event, refusal)
                 elif method in self._stream_methods:
                     self._on_stream(self._begin_stream(method, event))
                 else:
@@ -240,9 +266,20 @@ class Lane:
         except ValueError:
             return  # the server shuts down
 
-    def _refuse_unread(self, method: str, core: CoreCall, refusal: Refusal) -> None:
+    def _refuse_unread(self, method: str, event: Event, refusal: Refusal) -> None:
         self.refused[method, refusal] += 1
-        self._end(core, None, refusal.code, refusal.text, refusal.metadata)
+        call = LaneCall(
+            method=method,
+            metadata=event.invocation_metadata,
+            arrived_s=time.monotonic(),
+            deadline_s=None,
+            _core=event.call,
+            _end=self._end,
+        )
+        trailers = refusal.trailers(call.identify())
+        self._end(event.call, None, refusal.code, refusal.text, trailers)
+        if self.on_refused:
+            self.on_refused(call, refusal)
 
     def _begin_stream(self, method: str, event: Event) -> LaneStream:
         arrived_s = time.monotonic()
@@ -279,7 +316,8 @@ class Lane:
             if call.cancelled:
                 return None
             if message is None:  # reset, too big, or nothing but the end of the request
-                call.refuse(UNIMPLEMENTED, f"{method} takes exactly one message.", ())
+                named = ((HEADER, call.identify()),)
+                call.refuse(UNIMPLEMENTED, f"{method} takes exactly one message.", named)
                 return None
             call.message = message
             return call
@@ -315,7 +353,13 @@ def find_deadline_s(event: Event, arrived_s: float) -> float | None:
 
 def refuse_stream(stream: LaneStream) -> None:
     """What is done with streams where nobody takes them."""
-    stream.end(UNIMPLEMENTED, f"{stream.method} is not served.", ())
+    stream.end(UNIMPLEMENTED, f"{stream.method} is not served.", ((HEADER, stream.request_id),))
+
+
+def find_peer(core: CoreCall) -> str:
+    """The address at the other end: `ipv4:127.0.0.1:54321`, `ipv6:[::1]:54321`, `unix:`."""
+    peer: bytes | str = core.peer()
+    return unquote(peer.decode() if isinstance(peer, bytes) else peer)
 
 
 def ignore(_event: Event) -> None:

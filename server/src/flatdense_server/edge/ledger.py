@@ -2,15 +2,17 @@
 
 import logging
 import time
-import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import grpc
 
-from flatdense_server.edge.refusal import REASONS, Refusal
+from flatdense_server.edge.refusal import REASONS, Metadata, Refusal
+from flatdense_server.edge.scribe import Scribe
 from flatdense_server.edge.status import Status, is_unexpected, status_of
 from flatdense_server.errors import DeadlineExpired
-from flatdense_server.observe.metrics import CallSeries, Metrics
+from flatdense_server.observe.metrics import MethodSeries, Metrics
+from flatdense_server.observe.traceparent import find_trace
 from flatdense_server.selector import NOBODY, Answerer
 
 log = logging.getLogger(__name__)
@@ -19,29 +21,65 @@ log = logging.getLogger(__name__)
 class Ledger:
     """Counts and times RPCs, and turns what ended them into a status. Thread-safe."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        stream_methods: Iterable[str] = (),
+        scribe: Scribe | None = None,
+    ) -> None:
+        """All methods but these are unary.
+
+        `scribe` is for those who end RPCs: it is told of each by itself.
+        """
+        self.scribe: Final = scribe
         self._metrics = metrics
-        self._series: dict[tuple[str, Answerer, str], CallSeries] = {}
+        self._stream_methods = frozenset(stream_methods)
+        self._series: dict[str, MethodSeries] = {}
 
-    def begin(self, calls: int = 1) -> None:
-        """RPCs have come."""
+    def begin(self, method: str, calls: int = 1) -> None:
+        """RPCs have come; where they are unary, their messages too."""
         self._metrics.inflight.inc(calls)
+        series = self._method_series(method)
+        # What began and is unary is not counted twice: see observe/grpc_server.py.
+        (series.started if method in self._stream_methods else series.received).inc(calls)
 
-    def succeed(self, method: str, answerer: Answerer, *started_s: float) -> None:
-        """RPCs that came at these times, on the clock of time.monotonic(), ended with OK."""
-        self._end(method, answerer, started_s, "OK")
+    def receive(self, method: str, messages: int = 1) -> None:
+        """Messages of streams have come."""
+        self._method_series(method).received.inc(messages)
+
+    def send(self, method: str, messages: int = 1) -> None:
+        """Messages of streams were answered."""
+        self._method_series(method).sent.inc(messages)
+
+    def succeed(
+        self,
+        method: str,
+        answerer: Answerer,
+        started_s: Sequence[float],
+        metadata: Sequence[Metadata],
+    ) -> None:
+        """RPCs that came at these times, on the clock of time.monotonic(), ended with OK.
+
+        `metadata` is what each came with.
+        """
+        self._end(method, answerer, started_s, "OK", metadata)
 
     def fail(
-        self, method: str, answerer: Answerer, started_s: float, error: BaseException
+        self,
+        method: str,
+        answerer: Answerer,
+        started_s: float,
+        error: BaseException,
+        request_id: str,
+        metadata: Metadata = (),
     ) -> Status:
         """It ended otherwise: gives the status that it must have."""
-        status = self.judge(method, error)
-        self.end(method, answerer, started_s, status.code.name)
+        status = self.judge(method, error, request_id)
+        self.end(method, answerer, started_s, status.code.name, metadata)
         return status
 
-    def judge(self, method: str, error: BaseException) -> Status:
+    def judge(self, method: str, error: BaseException, request_id: str) -> Status:
         """The status that an error means. The RPC has not ended: end() says when."""
-        request_id = uuid.uuid4().hex[:16]
         status = status_of(error, request_id)
         if status.code is grpc.StatusCode.INTERNAL:
             log.error(
@@ -56,24 +94,45 @@ class Ledger:
                 self._metrics.rejected.labels(reason).inc()
         return status
 
-    def end(self, method: str, answerer: Answerer, started_s: float, code: str) -> None:
+    def end(
+        self,
+        method: str,
+        answerer: Answerer,
+        started_s: float,
+        code: str,
+        metadata: Metadata = (),
+    ) -> None:
         """An RPC that came at this time ended with a status of this code, by name."""
-        self._end(method, answerer, (started_s,), code)
+        self._end(method, answerer, (started_s,), code, (metadata,))
 
     def refuse(self, method: str, refusal: Refusal, calls: int = 1) -> None:
         """RPCs, which begin() does not know of, were refused before all else."""
-        self._metrics.requests.labels(method, *NOBODY, refusal.name).inc(calls)
-        self._metrics.rejected.labels(refusal.reason).inc(calls)
+        metrics, kind = self._metrics, self._kind(method)
+        metrics.requests.labels(method, *NOBODY, refusal.name).inc(calls)
+        metrics.rejected.labels(refusal.reason).inc(calls)
+        self._method_series(method).started.inc(calls)
+        metrics.call_series(method, NOBODY, refusal.name, kind).handled.inc(calls)
 
-    def _end(self, method: str, answerer: Answerer, started_s: Sequence[float], code: str) -> None:
-        key = (method, answerer, code)
-        series = self._series.get(key)
-        if series is None:
-            series = self._series[key] = self._metrics.call_series(method, *answerer, code)
-        self._metrics.inflight.dec(len(started_s))
-        series.requests.inc(len(started_s))
+    def _end(
+        self,
+        method: str,
+        answerer: Answerer,
+        started_s: Sequence[float],
+        code: str,
+        metadata: Sequence[Metadata],
+    ) -> None:
+        metrics = self._metrics
+        metrics.inflight.dec(len(started_s))
+        series = metrics.call_series(method, answerer, code, self._kind(method))
         now_s = time.monotonic()
-        took_s = [now_s - each_s for each_s in started_s]
-        series.duration_s.observe(*took_s)
-        if code != "OK":
-            self._metrics.failure_s.labels(*answerer).inc(sum(took_s))
+        series.end([now_s - each_s for each_s in started_s], map(find_trace, metadata))
+
+    def _kind(self, method: str) -> str:
+        return "bidi_stream" if method in self._stream_methods else "unary"
+
+    def _method_series(self, method: str) -> MethodSeries:
+        series = self._series.get(method)
+        if series is None:
+            series = self._metrics.method_series(method, self._kind(method))
+            self._series[method] = series
+        return series

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from flatdense_server.edge.status import status_of
+from flatdense_server.edge.status import add_request_id, status_of
 from flatdense_server.errors import (
     Draining,
     Forbidden,
@@ -39,8 +39,13 @@ class Refusal:
     """And its name."""
     text: bytes
     metadata: Metadata
+    """Of any such call: trailers() are those of one."""
     reason: str
     """One of REASONS."""
+
+    def trailers(self, request_id: str) -> Metadata:
+        """What the call of this id ends with."""
+        return add_request_id(self.metadata, request_id)
 
 
 def refusal_of(error: RequestError) -> Refusal:

@@ -23,6 +23,7 @@ from flatdense_server.edge.lane import Lane, LaneUnavailable
 from flatdense_server.edge.ledger import Ledger
 from flatdense_server.edge.open_inference import ModelControl, OpenInferenceService
 from flatdense_server.edge.reflection import register_reflection
+from flatdense_server.edge.scribe import Scribe
 from flatdense_server.edge.service import make_handlers
 from flatdense_server.edge.stream import Streams
 from flatdense_server.edge.tf_serving import ModelService, PredictionService
@@ -140,13 +141,14 @@ class GrpcServer:
         control: ModelControl | None = None,
         access: Access | None = None,
         tls: ServerTls | None = None,
+        scribe: Scribe | None = None,
     ) -> None:
         """`figures()` are those of the whole service, as far as they are known.
 
         `control` is for callers who may use it. Without `access` nobody needs a token, without
-        `tls` nothing is encrypted; `backend` never is.
+        `tls` nothing is encrypted; `backend` never is. `scribe` is told of every RPC.
         """
-        ledger = Ledger(metrics)
+        ledger = Ledger(metrics, [codec.method for codec in STREAM_CODECS], scribe)
         self._streams = Streams(max_streams=options.max_streams)
         self._handlers = HandlerPool(options.max_inflight)
         # The one more tells a stream too many that there is no place for it.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import grpc
@@ -27,10 +27,13 @@ from flatdense_server.errors import (
     RequestError,
     Unauthenticated,
 )
+from flatdense_server.request_id import HEADER
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
 PUSHBACK_KEY: Final = "grpc-retry-pushback-ms"
+
+DETAILS_KEY: Final = "grpc-status-details-bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +86,41 @@ STATUSES: Final[dict[type[RequestError], tuple[grpc.StatusCode, Callable[..., Me
 def status_of(error: BaseException, request_id: str) -> Status:
     """The status that an exception ends its RPC with.
 
-    An error that is not the caller's to know becomes INTERNAL with the request's id alone.
+    An error that is not the caller's to know becomes INTERNAL with the request's id alone. Where
+    the id is empty, add_request_id() is for whoever knows it later.
     """
     if isinstance(error, (CancelledError, GeneratorExit)):
-        return Status(grpc.StatusCode.CANCELLED, "the caller cancelled the request.", ())
+        status = Status(grpc.StatusCode.CANCELLED, "the caller cancelled the request.", ())
+        return name_status(status, request_id)
     for kind, (code, detail) in STATUSES.items():
         if isinstance(error, kind):
-            return make_status(code, str(error), detail and detail(error), pushback(error))
+            status = make_status(code, str(error), detail and detail(error), pushback(error))
+            return name_status(status, request_id)
     return make_status(
         grpc.StatusCode.INTERNAL,
         f"the server failed on this request; its log has the cause under id {request_id}.",
         error_details_pb2.RequestInfo(request_id=request_id),
-        (),
+        ((HEADER, request_id),),
     )
+
+
+def name_status(status: Status, request_id: str) -> Status:
+    """The status with the request's id, where there is one."""
+    if not request_id:
+        return status
+    return replace(status, metadata=add_request_id(status.metadata, request_id))
+
+
+def add_request_id(metadata: Metadata, request_id: str) -> Metadata:
+    """An error's trailer with the request's id: among its details too, where it has some."""
+    info = status_pb2.Status(details=[pack(error_details_pb2.RequestInfo(request_id=request_id))])
+    # In protocol buffers, messages one behind the other are one, which has the details of both.
+    more = info.SerializeToString()
+    named = [
+        (key, value + more) if key == DETAILS_KEY and isinstance(value, bytes) else (key, value)
+        for key, value in metadata
+    ]
+    return (*named, (HEADER, request_id))
 
 
 def is_unexpected(error: BaseException) -> bool:
@@ -117,8 +142,13 @@ def make_status(
     """A status that carries one google.rpc detail."""
     if detail is None:
         return Status(code, message, metadata)
-    packed = Any()
-    packed.Pack(detail)
-    rich = status_pb2.Status(code=code.value[0], message=message, details=[packed])
+    rich = status_pb2.Status(code=code.value[0], message=message, details=[pack(detail)])
     trailing = rpc_status.to_status(rich).trailing_metadata
     return Status(code, message, (*(trailing or ()), *metadata))
+
+
+def pack(detail: Message) -> Any:
+    """As statuses carry it."""
+    packed = Any()
+    packed.Pack(detail)
+    return packed

@@ -18,7 +18,11 @@ from flatdense_server.http.openapi import describe_api
 from flatdense_server.http.page import render_page
 from flatdense_server.http.probes import Probes
 from flatdense_server.http.tf_serving import TensorflowServing
+from flatdense_server.http.threads import Threads
+from flatdense_server.http.trail import Trail
+from flatdense_server.observe.access_log import AccessLog
 from flatdense_server.observe.exposition import Exposition
+from flatdense_server.observe.journey import Tracer
 from flatdense_server.security.access import Access
 
 
@@ -29,19 +33,23 @@ def make_app(
     max_request_rows: int,
     access: Access | None = None,
     count_refused: Callable[[str], None] = lambda _reason: None,
-) -> Starlette:
+    access_log: AccessLog | None = None,
+    tracer: Tracer | None = None,
+) -> Trail:
     """/ the page, /healthz (live), /readyz (ready), /metrics; /v2 and /v1 REST, /openapi.json.
 
     Without `access` nobody needs a token. `count_refused` gets why each request was not let in.
+    `access_log` and `tracer` are told of requests, but for probes and scrapes.
     """
 
     def page(_request: Request) -> Response:
         """What is served, for people."""
         return HTMLResponse(render_page(backend))
 
-    def expose(request: Request) -> Response:
+    async def expose(request: Request) -> Response:
         """The metrics, for Prometheus."""
-        body, content_type = exposition.expose(request.headers.get("accept", ""))
+        accept, since = request.headers.get("accept", ""), exposition.begun
+        body, content_type = await scraping.run(exposition.expose, accept, since)
         return Response(body, headers={"content-type": content_type})
 
     async def openapi(_request: Request) -> Response:
@@ -50,9 +58,10 @@ def make_app(
 
     described = describe_api(backend.model_name, wants_tokens=access is not None)
     description = encode(described)
+    scraping = Threads(1)  # however many scrape, the other threads are for others
     limits = Limits(max_request_rows=max_request_rows)
     exchange = Exchange(backend, limits)
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", page),
             *Probes(backend).routes(),
@@ -64,3 +73,4 @@ def make_app(
         exception_handlers={**HANDLERS},
         middleware=[Middleware(Gate, access=access, count=count_refused)] if access else [],
     )
+    return Trail(app, model_name=backend.model_name, access_log=access_log, tracer=tracer)

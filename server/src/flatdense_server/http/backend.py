@@ -11,6 +11,9 @@ import grpc
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1 import classifier_pb2_grpc as services
 
+from flatdense_server.http.caller import CALLER
+from flatdense_server.observe.traceparent import TRACEPARENT
+
 TIMEOUT_S: Final = 5.0
 """Of what the server itself asks."""
 
@@ -30,6 +33,10 @@ OPTIONS: Final = (
 
 GONE: Final = frozenset({grpc.StatusCode.UNAVAILABLE.name, grpc.StatusCode.CANCELLED.name})
 """How calls of a worker end that ends, or is not ready. Another one may answer them."""
+
+
+UNTRACED: Final = (TRACEPARENT, f"00-{1:032x}-{1:016x}-00")
+"""Of what the server asks for itself: there is no trace of it."""
 
 
 class BackendUnavailable(Exception):
@@ -88,9 +95,8 @@ class Backend:
         for address in () if self._is_draining() else self.addresses():
             try:
                 stub = services.ClassifierStub(self._channel(address))
-                return stub.GetModel(
-                    pb.GetModelRequest(), timeout=TIMEOUT_S, metadata=self._metadata
-                )
+                metadata = (*self._metadata, UNTRACED)
+                return stub.GetModel(pb.GetModelRequest(), timeout=TIMEOUT_S, metadata=metadata)
             except grpc.RpcError as error:
                 reason = error.details() or error.code().name
         raise BackendUnavailable(reason)
@@ -119,12 +125,16 @@ class Backend:
                 loop.call_soon_threadsafe(ended.set)
 
         ask: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel(address).unary_unary(method)
-        call = ask.future(message, timeout=timeout_s, metadata=self._metadata)
+        caller = CALLER.get()
+        metadata = (*self._metadata, *(caller.metadata if caller else ()))
+        call = ask.future(message, timeout=timeout_s, metadata=metadata)
         call.add_done_callback(tell)
         try:
             await ended.wait()
         finally:
             call.cancel()  # for nothing where it has ended
+        if caller:
+            caller.hear(call.trailing_metadata() or ())
         if call.code() is not grpc.StatusCode.OK:
             raise BackendRefused(call.code().name, call.details() or call.code().name)
         answer: bytes = call.result()

@@ -41,6 +41,9 @@ MAX_CONNECTIONS: Final = 1024
 IDLE_S: Final = 30.0
 """For a request's headers to arrive."""
 
+TAKE_S: Final = 30.0
+"""For a caller to take what it is sent."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:

@@ -6,7 +6,7 @@ from socket import IPPROTO_TCP, TCP_NODELAY, socket
 from typing import Final
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from flatdense_server.http.connection import Connection
 from flatdense_server.http.limits import MAX_HEADER_BYTES
@@ -22,7 +22,7 @@ class HttpServer:
     """
 
     def __init__(
-        self, app: Starlette, listener: socket, context: ssl.SSLContext | None = None
+        self, app: ASGIApp, listener: socket, context: ssl.SSLContext | None = None
     ) -> None:
         """Without a context nothing is encrypted."""
         # Connections have it from the listener. Without it a response waits 40 ms in the kernel for

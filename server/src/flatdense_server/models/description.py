@@ -76,6 +76,7 @@ def describe_export(folder: Path) -> Description:
         metrics=manifest.metrics,
         created_at=manifest.created_at,
         signatures=read_signatures(folder / SAVED_MODEL_NAME),
+        reference=manifest.reference,
     )
     files = ModelFiles(saved_model=folder, layers=architecture.layers, weights=folder)
     return Description(

@@ -1,7 +1,7 @@
 """Serves the versions of a folder that the policy wants, as versions come and go."""
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from flatdense_artifact import NoVersions, list_versions
@@ -99,7 +99,10 @@ class Follower:
         self._registry.unloaded = False
         self._attempts.retry()
         self.look()
-        if self._registry.routes.versions:
+        if served := self._registry.routes.versions:
+            log.info(
+                "loaded", extra={"model": self._registry.model_name, "versions": list_of(served)}
+            )
             return ""
         reasons = [status.reason for status in self._registry.statuses() if status.reason]
         return " ".join(reasons) or f"there is no version in {self._model_dir}."
@@ -113,6 +116,7 @@ class Follower:
         for version, servable in before.versions.items():
             servable.close()
             self._statuses.put(version, "unloaded")
+            self._metrics.forget(servable.name, version)
         log.info("unloaded", extra={"model": self._registry.model_name})
         return ""
 
@@ -210,11 +214,18 @@ class Follower:
         for version, servable in before.versions.items():
             if routes.versions.get(version) is not servable:
                 servable.close()
+            if version not in routes.versions:
+                self._metrics.forget(servable.name, version)
         if not before.versions:
             return
-        extra: dict[str, object] = {"versions": ",".join(map(str, routes.versions))}
-        for label, version in routes.labels.items():
-            extra[f"label_{label}"] = version
+        extra: dict[str, object] = {
+            "model": self._registry.model_name,
+            "versions": list_of(routes.versions),
+        }
+        if routes.labels:
+            extra["labels"] = list_of(
+                f"{label}={version}" for label, version in routes.labels.items()
+            )
         if routes.default is before.default:
             log.info("serving", extra=extra)
         else:
@@ -226,7 +237,15 @@ class Follower:
         if shadow is None or (shadow.runs and shadow.version in available):
             return
         shadow.end()
+        self._metrics.forget_shadow(self._registry.model_name, shadow.version)
+        if shadow.version not in self._registry.routes.versions:
+            self._metrics.forget(self._registry.model_name, shadow.version)
         if candidate := self._attempts.load(shadow.version):
             shadow.begin(candidate)
         if shadow.version in self._registry.routes.versions:
             self._statuses.put(shadow.version, "ready")  # the policy names it: it answers as well
+
+
+def list_of(words: Iterable[object]) -> str:
+    """As one word of a log line."""
+    return ",".join(map(str, words))

@@ -61,7 +61,8 @@ class Loader:
         except (ArtifactError, EngineError) as error:
             self._statuses.put(version, "failed", str(error))
             log.error(  # noqa: TRY400 -- the message says it all; a traceback would hide it
-                "version refused", extra={"version": version, "reason": str(error)}
+                "version refused",
+                extra={"model": self._model_name, "version": version, "reason": str(error)},
             )
             raise VersionRefused(str(error)) from error
         self._describe(loaded, time.monotonic() - started_s)
@@ -77,6 +78,7 @@ class Loader:
     def _describe(self, loaded: LoadedVersion, took_s: float) -> None:
         metrics, facts, spec = self._metrics, loaded.facts, loaded.engine.spec
         labels = (self._model_name, loaded.number)
+        metrics.serve(*labels)
         metrics.model_load_duration_s.labels(*labels).set(took_s)
         metrics.model_info.labels(
             *labels,
@@ -87,4 +89,7 @@ class Loader:
             spec.device,
         ).set(1)
         for sentence in facts.unchecked:
-            log.warning("not checked", extra={"version": loaded.number, "what": sentence})
+            log.warning(
+                "not checked",
+                extra={"model": self._model_name, "version": loaded.number, "reason": sentence},
+            )

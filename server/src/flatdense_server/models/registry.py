@@ -10,6 +10,7 @@ from flatdense_server.errors import Draining, NotFound, NotReady
 from flatdense_server.models.policy import DEFAULT_LABEL
 from flatdense_server.models.servable import Servable
 from flatdense_server.models.statuses import Statuses
+from flatdense_server.observe.journey import Journey
 from flatdense_server.selector import Selector
 from flatdense_server.summary import ModelSummary, VersionStatus
 from flatdense_server.tensors import Outputs, Rows
@@ -118,7 +119,13 @@ class Registry:
         return routes.versions[version]
 
     def submit(
-        self, selector: Selector, rows: Rows, *, deadline_s: float | None, hidden: bool = False
+        self,
+        selector: Selector,
+        rows: Rows,
+        *,
+        deadline_s: float | None,
+        hidden: bool = False,
+        journey: Journey | None = None,
     ) -> tuple[Servable, Future[Outputs]]:
         """Queues rows for what a selector means now: see Servable.submit.
 
@@ -126,12 +133,13 @@ class Registry:
         """
         servable = self.resolve(selector)
         try:
-            return servable, servable.submit(rows, deadline_s=deadline_s, hidden=hidden)
+            outputs = servable.submit(rows, deadline_s=deadline_s, hidden=hidden, journey=journey)
         except Draining:
             # Another version took over in this instant. Where it is the server that stops,
             # resolve() says so.
             servable = self.resolve(selector)
-            return servable, servable.submit(rows, deadline_s=deadline_s, hidden=hidden)
+            outputs = servable.submit(rows, deadline_s=deadline_s, hidden=hidden, journey=journey)
+        return servable, outputs
 
     def statuses(self) -> Sequence[VersionStatus]:
         """Every version that was loaded or tried, ascending."""

@@ -8,15 +8,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import accumulate
 
-import numpy as np
-
 from flatdense_server.batching.batcher import Batcher
 from flatdense_server.batching.queue import QueueLimits, Task
 from flatdense_server.errors import Draining, InferenceFailed
+from flatdense_server.models.batch_series import BatchSeries
 from flatdense_server.models.loader import LoadedVersion
 from flatdense_server.models.shadow import LiveBatch, Shadow
-from flatdense_server.observe.instruments import Counter
+from flatdense_server.observe.journey import Journey, Tracer
 from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.observer import Observer
 from flatdense_server.summary import Identity
 from flatdense_server.tensors import Outputs, Ran, Rows
 
@@ -29,6 +29,8 @@ class Asked:
 
     rows: Rows
     hidden: bool
+    journey: Journey | None = None
+    """Its own, where its trace is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +63,13 @@ class Servable:
         limits: QueueLimits,
         metrics: Metrics,
         shadow: Shadow | None = None,
+        observer: Observer | None = None,
+        tracer: Tracer | None = None,
         batch_wait_s: float = 0.0,
     ) -> None:
-        """Takes a loaded version over; its batches are shown to `shadow`.
+        """Takes a loaded version over; its batches are shown to `shadow` and `observer`.
 
-        A batch of submit() that is not full waits for `batch_wait_s`.
+        A batch of submit() that is not full waits for `batch_wait_s`, and is told to `tracer`.
         """
         self.name = name
         self.version = loaded.number
@@ -78,23 +82,12 @@ class Servable:
         self.engine_spec = spec = loaded.engine.spec
         self._engine = loaded.engine
         self._shadow = shadow
+        self._tracer = tracer
+        self._health = observer.watch(name, loaded.number, loaded.facts) if observer else None
         self._running = threading.Lock()
         self._best_s: dict[int, float] = {}
         self._closed = False
-        labels = (name, self.version)
-        self._queue_duration_s = metrics.queue_duration_s.labels(*labels)
-        self._inference_duration_s = metrics.inference_duration_s.labels(*labels, spec.name)
-        self._batch_rows = metrics.batch_rows.labels(*labels)
-        self._rows = metrics.rows.labels(*labels)
-        self._padding_rows = metrics.padding_rows
-        self._answer_s = metrics.answer_s.labels(*labels)
-        self._compute_s = metrics.compute_s.labels(*labels)
-        self._last_inference_s = metrics.last_inference_s.labels(*labels)
-        self._metrics = metrics
-        self._batches: dict[int, tuple[Counter, Counter]] = {}
-        self._predictions = [
-            metrics.predictions.labels(*labels, class_name) for class_name in self.facts.class_names
-        ]
+        self._series = BatchSeries(metrics, self.answerer, spec, loaded.facts.class_names)
         self._batcher: Batcher[Asked, Outputs] = Batcher(
             self._run,
             max_batch_rows=spec.ladder.top,
@@ -110,7 +103,12 @@ class Servable:
         return self._batcher.idle and not self._running.locked()
 
     def submit(
-        self, rows: Rows, *, deadline_s: float | None, hidden: bool = False
+        self,
+        rows: Rows,
+        *,
+        deadline_s: float | None,
+        hidden: bool = False,
+        journey: Journey | None = None,
     ) -> Future[Outputs]:
         """Queues rows that a codec has judged; `deadline_s` is on the clock of time.monotonic().
 
@@ -118,7 +116,10 @@ class Servable:
         takes the rows out of the queue. Raises QueueFull or Draining at once.
         """
         return self._batcher.submit(
-            Asked(rows, hidden), rows=len(rows), kind=(rows.dtype, hidden), deadline_s=deadline_s
+            Asked(rows, hidden, journey),
+            rows=len(rows),
+            kind=(rows.dtype, hidden),
+            deadline_s=deadline_s,
         )
 
     def expected_s(self, rows: int) -> float:
@@ -155,20 +156,17 @@ class Servable:
         return Computed(parts, outputs, ran)
 
     def record(self, batch: Computed, enqueued_s: Iterable[float]) -> None:
-        """Counts a batch that was answered, and shows it to the shadow.
+        """Counts a batch that was answered, and shows it to the shadow and the observer.
 
         `enqueued_s` is when each request came.
         """
-        started_s, took_s = batch.ran.started_s, batch.ran.took_s
-        self._inference_duration_s.observe(took_s)
-        waited_s = [started_s - each_s for each_s in enqueued_s]
-        self._queue_duration_s.observe(*waited_s)
-        self._answer_s.inc(sum(waited_s) + len(waited_s) * (time.monotonic() - started_s))
-        self._compute_s.inc(len(waited_s) * took_s)
-        self._last_inference_s.set(time.time())  # noqa: TID251 -- a date, not a duration
-        self._count(batch)
+        self._series.count(batch.outputs.classes, batch.ran, list(enqueued_s))
+        if self._health:
+            self._health.offer(batch.parts, batch.outputs)
         if self._shadow:
-            self._shadow.offer(LiveBatch(self.version, batch.parts, batch.outputs, took_s))
+            self._shadow.offer(
+                LiveBatch(self.version, batch.parts, batch.outputs, batch.ran.took_s)
+            )
 
     def close(self) -> None:
         """Answers what was accepted, then lets go of the engine."""
@@ -176,6 +174,8 @@ class Servable:
         with self._running:
             self._closed = True
             self._engine.close()
+        if self._health:
+            self._health.close()
 
     def rest(self) -> None:
         """Says that callers wait for nothing now: the shadow may have its turn."""
@@ -187,21 +187,10 @@ class Servable:
             [task.payload.rows for task in batch], hidden=batch[0].payload.hidden
         )
         self.record(computed, (task.enqueued_s for task in batch))
+        if self._tracer:
+            self._trace(self._tracer, computed.ran, [task.payload.journey for task in batch])
         return computed.split()
 
-    def _count(self, batch: Computed) -> None:
-        classes, ladder = batch.outputs.classes, self.engine_spec.ladder
-        rows = len(classes)
-        self._rows.inc(rows)
-        self._batch_rows.observe(rows)
-        self._padding_rows.inc(ladder.padding_rows(rows))
-        size = ladder.fit(min(rows, ladder.top))
-        if size not in self._batches:
-            metrics, labels = self._metrics, (*self.answerer, size)
-            self._batches[size] = metrics.batches.labels(*labels), metrics.batch_s.labels(*labels)
-        batches, batch_s = self._batches[size]
-        batches.inc()
-        batch_s.inc(batch.ran.took_s)
-        counts = np.bincount(classes, minlength=len(self._predictions))
-        for index in np.flatnonzero(counts):
-            self._predictions[index].inc(int(counts[index]))
+    def _trace(self, tracer: Tracer, ran: Ran, journeys: Iterable[Journey | None]) -> None:
+        if riders := [journey for journey in journeys if journey]:
+            tracer.batch(riders, ran, self.answerer, self.engine_spec.name)

@@ -68,7 +68,14 @@ class Shadow:
     def begin(self, candidate: LoadedVersion) -> None:
         """From now on the candidate is compared. The one before it has ended."""
         self._statuses.put(self.version, "shadow")
-        log.info("comparing", extra={"shadow": self.version, "fraction": self._fraction})
+        log.info(
+            "comparing",
+            extra={
+                "model": self._model_name,
+                "version": self.version,
+                "fraction": self._fraction,
+            },
+        )
         self._candidate, self._failed, self._largest = candidate, False, {}
 
     def end(self) -> None:
@@ -108,7 +115,9 @@ class Shadow:
         try:
             self._compare(candidate, batch)
         except Exception as error:
-            log.exception("the shadow failed", extra={"shadow": self.version})
+            log.exception(
+                "the shadow failed", extra={"model": self._model_name, "version": self.version}
+            )
             self._statuses.put(self.version, "failed", f"it fails on live batches: {error}")
             self._failed = True
 

@@ -29,7 +29,7 @@ class Statuses:
             for version in gone:
                 del self._statuses[version]
         for version in gone:
-            self._metrics.forget_model(self._model_name, version)
+            self._metrics.forget_state(self._model_name, version)
 
     def all(self, labels: Mapping[str, int]) -> Sequence[VersionStatus]:
         """Every status, by version, each with those of the labels that mean it."""

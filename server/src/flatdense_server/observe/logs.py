@@ -8,33 +8,56 @@ An event is a short constant message; its particulars go in `extra`:
 import json
 import logging
 import sys
+import threading
 from datetime import UTC, datetime
 from typing import Final, Literal
+
+from flatdense_server.observe.log_writer import LogWriter
+
+log = logging.getLogger(__name__)
 
 LogFormat = Literal["text", "json"]
 
 OWN_ATTRIBUTES: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "color_message"}
 
 
-def configure_logs(log_format: LogFormat, level: str, **particulars: object) -> None:
+STDERR: Final = 2
+
+
+def configure_logs(log_format: LogFormat, level: str, **particulars: object) -> LogWriter | None:
     """Sends every logger of this process to standard error in one form. Called once, at start.
 
-    Every event has these `particulars`.
+    Every event has these `particulars`. Gives whoever writes them: nobody, where the process was
+    started without standard error.
     """
+    if not sys.stderr:  # it was closed when the process started
+        logging.disable()
+        return None
 
     def add(record: logging.LogRecord) -> bool:
         vars(record).update(particulars)
         return True
 
-    handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(add)
-    handler.setFormatter(TextFormatter() if log_format == "text" else JsonFormatter())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    writer = LogWriter(STDERR)
+    writer.addFilter(add)
+    writer.setFormatter(TextFormatter() if log_format == "text" else JsonFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[writer], force=True)
     logging.captureWarnings(capture=True)
+    threading.excepthook = log_failure
+    return writer
+
+
+def log_failure(failed: threading.ExceptHookArgs) -> None:
+    """What ended a thread that nothing should have ended."""
+    name = failed.thread.name if failed.thread else ""
+    log.error("a thread failed", exc_info=failed.exc_value, extra={"thread_name": name})
 
 
 class TextFormatter(logging.Formatter):
-    """`12:34:56.789 INFO  ready  model=mnist version=1`, and below it a traceback if any."""
+    """`12:34:56.789 INFO  ready  model=mnist version=1`, and below it a traceback if any.
+
+    What an exception says may come from a stranger: no line of a traceback begins like an event.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, unless there is a traceback."""
@@ -43,7 +66,8 @@ class TextFormatter(logging.Formatter):
         line = f"{time:%H:%M:%S}.{time.microsecond // 1000:03d} {record.levelname:<7} "
         line += "  ".join([one_line(record.getMessage()), " ".join(pairs)]).rstrip()
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
+            lines = self.formatException(record.exc_info).splitlines()
+            line = "\n".join([line, *(f"    {one_line(each)}" for each in lines)])
         return line
 
 

@@ -1,13 +1,26 @@
 """The Prometheus metrics, all in one place: names, units and help."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as library_version
 from platform import python_version
 from typing import Final
 
 from flatdense_server.observe.board import Board
-from flatdense_server.observe.instruments import Counter, Family, Histogram, Writer
+from flatdense_server.observe.grpc_server import GrpcServerMetrics, labels_of
+from flatdense_server.observe.health_metrics import HealthMetrics
+from flatdense_server.observe.instruments import (
+    Counter,
+    Exemplars,
+    Family,
+    Histogram,
+    Labelled,
+    Writer,
+    tally,
+)
+from flatdense_server.observe.traceparent import TraceContext
+from flatdense_server.selector import Answerer
 
 TIME_BUCKETS_S: Final = (*(float(f"{20e-6 * 1.3**step:.3g}") for step in range(42)), 1.0)
 """20 us to 1 s in steps of 1.3: a quantile read from them is at most 30 % off."""
@@ -19,12 +32,41 @@ RATIO_BUCKETS: Final = (0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0)
 MODEL_STATES: Final = ("loading", "ready", "failed", "shadow", "unloaded")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallSeries:
     """The series of the RPCs of one method, version and status: looked up once, not for each."""
 
     requests: Counter
     duration_s: Histogram
+    failure_s: Counter | None
+    """Where the status is not OK."""
+    handled: Counter
+    handling_s: Histogram
+    exemplars: Labelled[Exemplars]
+    labels: tuple[str, ...]
+    """Of the exemplars, which most callers give no reason for."""
+
+    def end(self, took_s: Sequence[float], traces: Iterable[TraceContext | None]) -> None:
+        """RPCs took so long, each of its trace, if it has one."""
+        self.requests.inc(len(took_s))
+        self.handled.inc(len(took_s))
+        told = tally(TIME_BUCKETS_S, took_s)
+        self.duration_s.add(told)
+        self.handling_s.add(told)
+        if self.failure_s:
+            self.failure_s.inc(told.total)
+        for each_s, trace in zip(took_s, traces, strict=True):
+            if trace and trace.sampled:
+                self.exemplars.labels(*self.labels).keep(each_s, trace)
+
+
+@dataclass(frozen=True, slots=True)
+class MethodSeries:
+    """The series of the RPCs of one method, whatever becomes of them."""
+
+    started: Counter
+    received: Counter
+    sent: Counter
 
 
 class Metrics:
@@ -38,6 +80,9 @@ class Metrics:
         self.board = board or Board()
         write = Writer(self.board)
         self.families: Mapping[str, Family] = write.families
+        self._write = write
+        self._lock = threading.Lock()
+        self._calls: dict[tuple[str, Answerer, str], CallSeries] = {}
         self._labelled: set[tuple[str, str, str]] = set()
         model = ("model", "version")
         self.requests = write.counter(
@@ -51,6 +96,8 @@ class Metrics:
             ("method", *model),
             buckets=TIME_BUCKETS_S,
         )
+        self.request_exemplars = write.exemplars(self.request_duration_s)
+        self.grpc = GrpcServerMetrics(write, TIME_BUCKETS_S)
         self.queue_duration_s = write.histogram(
             "flatdense_queue_duration_seconds",
             "From a request's arrival in the queue to the start of its batch.",
@@ -139,6 +186,7 @@ class Metrics:
             "flatdense_model_state",
             "1 for the state that a version is in, 0 for the others.",
             (*model, "state"),
+            stays=True,
         )
         self.model_label = write.gauge(
             "flatdense_model_label",
@@ -172,6 +220,7 @@ class Metrics:
             (*model, "shadow"),
             buckets=RATIO_BUCKETS,
         )
+        self.health = HealthMetrics(write)
         self.model_load_duration_s = write.gauge(
             "flatdense_model_load_duration_seconds",
             "From opening a version's folder to being ready to serve it.",
@@ -182,6 +231,14 @@ class Metrics:
             "Always 1: what a served version is.",
             (*model, "dataset", "parameters", "test_accuracy", "engine", "device"),
         )
+        self.log_lines_dropped = write.counter(
+            "flatdense_log_lines_dropped",
+            "Log lines that found no place, or could not be written.",
+        ).labels()
+        self.trace_spans_dropped = write.counter(
+            "flatdense_trace_spans_dropped",
+            "Spans that found no place, or that the collector did not take.",
+        ).labels()
         self.worker_restarts = write.counter(
             "flatdense_worker_restarts", "Worker processes that ended unasked and were replaced."
         ).labels()
@@ -213,19 +270,59 @@ class Metrics:
         for name in MODEL_STATES:
             self.model_state.labels(model, version, name).set(name == state)
 
-    def forget_model(self, model: str, version: int) -> None:
-        """Drops the series that describe a version which is no longer served.
+    def forget_state(self, model: str, version: int) -> None:
+        """Drops the state of a version that nobody wants any more."""
+        self.model_state.remove(model=model, version=version)
 
-        Counts of what it did stay: a rate over them must not fall.
+    def serve(self, model: str, version: int) -> None:
+        """A version is about to be served, or to be a shadow: what it does counts."""
+        with self._lock:
+            self._write.remember(model=model, version=version)
+            self._write.remember(model=model, shadow=version)
+            self._calls.clear()
+
+    def forget(self, model: str, version: int) -> None:
+        """A version is not served any more: every series of it goes, but its state.
+
+        What ends after this, and it had answered, counts for nobody.
         """
-        for gauge in (self.model_state, self.model_info, self.model_load_duration_s):
-            gauge.remove(model=model, version=version)
+        self._write.forget(model=model, version=version)
 
-    def call_series(self, method: str, model: str, version: str, code: str) -> CallSeries:
-        """Where RPCs that ended so are counted."""
+    def forget_shadow(self, model: str, version: int) -> None:
+        """A version is compared with what is served no more."""
+        self._write.forget(model=model, shadow=version)
+
+    def call_series(self, method: str, answerer: Answerer, code: str, kind: str) -> CallSeries:
+        """Where RPCs that ended so are counted. `kind` is one of those of gRPC."""
+        key = (method, answerer, code)
+        found = self._calls.get(key)
+        if found is None:
+            with self._lock:
+                # In one piece: serve() finds it in the cache, or comes before it.
+                found = self._calls[key] = self._make_call_series(method, answerer, code, kind)
+        return found
+
+    def method_series(self, method: str, kind: str) -> MethodSeries:
+        """Where RPCs of a method are counted, and their messages."""
+        labels = labels_of(method, kind)
+        return MethodSeries(
+            self.grpc.started.labels(*labels),
+            self.grpc.received.labels(*labels),
+            self.grpc.sent.labels(*labels),
+        )
+
+    def _make_call_series(
+        self, method: str, answerer: Answerer, code: str, kind: str
+    ) -> CallSeries:
+        grpc = labels_of(method, kind)
         return CallSeries(
-            self.requests.labels(method, model, version, code),
-            self.request_duration_s.labels(method, model, version),
+            requests=self.requests.labels(method, *answerer, code),
+            duration_s=self.request_duration_s.labels(method, *answerer),
+            failure_s=None if code == "OK" else self.failure_s.labels(*answerer),
+            handled=self.grpc.handled.labels(*grpc, code),
+            handling_s=self.grpc.handling_s.labels(*grpc),
+            exemplars=self.request_exemplars,
+            labels=(method, *answerer),
         )
 
     def set_labels(self, model: str, labels: Mapping[str, int]) -> None:
