@@ -92,7 +92,7 @@ class Metrics:
         )
         self.request_duration_s = write.histogram(
             "flatdense_request_duration_seconds",
-            "From a decoded RPC to its answer.",
+            "From the arrival of an RPC to its answer.",
             ("method", *model),
             buckets=TIME_BUCKETS_S,
         )
