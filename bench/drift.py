@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from flatdense_artifact import FEATURES, Histogram, Manifest, count_bins, measure, read_manifest
 from flatdense_client import Client
-from flatdense_server.observe.drift import MIN_ROWS
-from flatdense_server.observe.stability import stability_index
+from flatdense_server.observe.health.drift import MIN_ROWS
+from flatdense_server.observe.health.stability import stability_index
 from report import DRIFT, DRIFT_PAGE, Results, publish, render_drift
 
 HERE = Path(__file__).parent

@@ -96,7 +96,7 @@ def serve(overrides: dict[str, Any]) -> None:
     choose_grpc_listener()
     from flatdense_server.edge import server as edge  # noqa: PLC0415
     from flatdense_server.listen import reserve  # noqa: PLC0415
-    from flatdense_server.observe.board import Board  # noqa: PLC0415
+    from flatdense_server.observe.metrics.board import Board  # noqa: PLC0415
     from flatdense_server.post import Post, Ready  # noqa: PLC0415
     from flatdense_server.settings import Settings, with_settings  # noqa: PLC0415
     from flatdense_server.worker import Worker  # noqa: PLC0415

@@ -152,7 +152,7 @@ def test_without_traces_nothing_of_opentelemetry_is_imported() -> None:
     script = (
         "import importlib, sys\n"
         f"for name in {modules!r}: importlib.import_module(f'flatdense_server.{{name}}')\n"
-        "from flatdense_server.observe.journey import open_tracer\n"
+        "from flatdense_server.observe.traces.journey import open_tracer\n"
         "assert open_tracer('off', print) is None\n"
         "print([name for name in sys.modules if name.startswith('opentelemetry')])"
     )

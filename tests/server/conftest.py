@@ -36,11 +36,11 @@ from flatdense_server.models.registry import Registry, Routes
 from flatdense_server.models.servable import Servable
 from flatdense_server.models.shadow import Shadow
 from flatdense_server.models.statuses import Statuses
-from flatdense_server.observe.boards import Boards
-from flatdense_server.observe.exposition import Exposition
-from flatdense_server.observe.journey import Journey, Tracer
-from flatdense_server.observe.metrics import Metrics as ServerMetrics
-from flatdense_server.observe.observer import Observer
+from flatdense_server.observe.health.observer import Observer
+from flatdense_server.observe.metrics.boards import Boards
+from flatdense_server.observe.metrics.exposition import Exposition
+from flatdense_server.observe.metrics.metrics import Metrics as ServerMetrics
+from flatdense_server.observe.traces.journey import Journey, Tracer
 from flatdense_server.summary import ModelFacts
 from flatdense_server.tensors import FLOAT32, PIXELS, UINT8, DType, Outputs, Rows
 

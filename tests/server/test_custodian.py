@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flatdense_server import custodian as module
 from flatdense_server.custodian import Custodian
-from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.metrics.metrics import Metrics
 from flatdense_server.security.access import FORBIDDEN, UNAUTHENTICATED
 from flatdense_server.security.certificates import TlsFiles
 from flatdense_server.security.credentials import Credentials

@@ -10,13 +10,13 @@ from queue import SimpleQueue
 
 import pytest
 from flatdense_server.keeper import MAX_FALSE_STARTS, Keeper
-from flatdense_server.observe.board import Board
-from flatdense_server.observe.boards import Boards
-from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.metrics.board import Board
+from flatdense_server.observe.metrics.boards import Boards
+from flatdense_server.observe.metrics.metrics import Metrics
 from flatdense_server.post import Ended, Failed, Ready, Report
 
 LIVE = """
-from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.metrics.metrics import Metrics
 from flatdense_server.post import Ready
 Metrics(board).padding_rows.inc()
 pipe.send(Ready({}))

@@ -3,7 +3,7 @@
 import click
 
 from flatdense_server.listen import PortUnavailable
-from flatdense_server.observe.logs import configure_logs
+from flatdense_server.observe.logs.logs import configure_logs
 from flatdense_server.security.errors import FileRefused
 from flatdense_server.settings import (
     Settings,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.metrics.metrics import Metrics
 from flatdense_server.security.access import Access
 from flatdense_server.security.certificates import Certificates, TlsFiles, read_certificates
 from flatdense_server.security.credentials import Credentials

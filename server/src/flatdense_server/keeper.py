@@ -11,8 +11,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Final, TypeAlias
 
-from flatdense_server.observe.board import Board
-from flatdense_server.observe.boards import Boards
+from flatdense_server.observe.metrics.board import Board
+from flatdense_server.observe.metrics.boards import Boards
 from flatdense_server.post import Answer, Command, Ended, Failed, Ready, Renewed, Report
 
 log = logging.getLogger(__name__)

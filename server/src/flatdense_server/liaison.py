@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from flatdense_server.errors import LoadFailed, NotReady
 from flatdense_server.models.orders import Action, Order
-from flatdense_server.observe.statistics import Figures
+from flatdense_server.observe.metrics.statistics import Figures
 from flatdense_server.post import (
     Answer,
     Command,

@@ -6,7 +6,7 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeAlias
 
 from flatdense_server.models.orders import Action
-from flatdense_server.observe.board import Board
+from flatdense_server.observe.metrics.board import Board
 from flatdense_server.security.credentials import Credentials
 
 

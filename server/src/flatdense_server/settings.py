@@ -14,8 +14,8 @@ import click
 from click.core import ParameterSource
 
 from flatdense_server.engine.cpus import usable_cpus
-from flatdense_server.observe.journey import Traces
-from flatdense_server.observe.logs import LogFormat
+from flatdense_server.observe.logs.logs import LogFormat
+from flatdense_server.observe.traces.journey import Traces
 
 if TYPE_CHECKING:  # the supervisor starts without all that these import
     from flatdense_server.edge.server import LaneChoice

@@ -17,13 +17,13 @@ from flatdense_server.commands import Commands
 from flatdense_server.custodian import Custodian
 from flatdense_server.keeper import Keeper
 from flatdense_server.listen import is_loopback, listen, reserve
-from flatdense_server.observe.access_log import make_access_log
-from flatdense_server.observe.board import Board
-from flatdense_server.observe.boards import Boards
-from flatdense_server.observe.drift import Drift
-from flatdense_server.observe.journey import Tracer, TracesUnavailable, open_tracer
-from flatdense_server.observe.log_writer import LogWriter
-from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.health.drift import Drift
+from flatdense_server.observe.logs.access_log import make_access_log
+from flatdense_server.observe.logs.log_writer import LogWriter
+from flatdense_server.observe.metrics.board import Board
+from flatdense_server.observe.metrics.boards import Boards
+from flatdense_server.observe.metrics.metrics import Metrics
+from flatdense_server.observe.traces.journey import Tracer, TracesUnavailable, open_tracer
 from flatdense_server.post import (
     Answer,
     ControlWanted,
@@ -172,7 +172,7 @@ class Supervisor:
         from flatdense_server.http.app import make_app  # noqa: PLC0415
         from flatdense_server.http.probes import make_probes_app  # noqa: PLC0415
         from flatdense_server.http.server import HttpServer  # noqa: PLC0415
-        from flatdense_server.observe.exposition import Exposition  # noqa: PLC0415
+        from flatdense_server.observe.metrics.exposition import Exposition  # noqa: PLC0415
 
         self._tracer = self._open_tracer()
         exposition = Exposition(self._boards, self._metrics.families, self._find_processes)

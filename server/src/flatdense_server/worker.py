@@ -32,12 +32,12 @@ from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
 from flatdense_server.models.shadow import Shadow
 from flatdense_server.models.statuses import Statuses
-from flatdense_server.observe.access_log import make_access_log
-from flatdense_server.observe.journey import TracesUnavailable, open_tracer
-from flatdense_server.observe.log_writer import LogWriter
-from flatdense_server.observe.logs import configure_logs
-from flatdense_server.observe.metrics import Metrics
-from flatdense_server.observe.observer import Observer
+from flatdense_server.observe.health.observer import Observer
+from flatdense_server.observe.logs.access_log import make_access_log
+from flatdense_server.observe.logs.log_writer import LogWriter
+from flatdense_server.observe.logs.logs import configure_logs
+from flatdense_server.observe.metrics.metrics import Metrics
+from flatdense_server.observe.traces.journey import TracesUnavailable, open_tracer
 from flatdense_server.post import Failed, Listening, Post, Ready
 from flatdense_server.security.access import Access
 from flatdense_server.security.credentials import Credentials

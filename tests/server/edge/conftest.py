@@ -13,8 +13,8 @@ from flatdense_server.edge.scribe import Scribe
 from flatdense_server.edge.server import EdgeOptions, GrpcServer, LaneChoice
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
-from flatdense_server.observe.boards import Boards
-from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.metrics.boards import Boards
+from flatdense_server.observe.metrics.metrics import Metrics
 from flatdense_server.security.access import Access
 from flatdense_server.tensors import UINT8, Outputs, Rows
 from google.protobuf.message import Message

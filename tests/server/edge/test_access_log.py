@@ -12,9 +12,9 @@ from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
 from flatdense_server.edge.scribe import make_scribe
 from flatdense_server.edge.server import GrpcServer
-from flatdense_server.observe import access_log
-from flatdense_server.observe.access_log import AccessLog, make_access_log
-from flatdense_server.observe.logs import JsonFormatter, TextFormatter
+from flatdense_server.observe.logs import access_log
+from flatdense_server.observe.logs.access_log import AccessLog, make_access_log
+from flatdense_server.observe.logs.logs import JsonFormatter, TextFormatter
 from flatdense_server.security.access import Access
 from flatdense_server.security.tokens import Token, hash_token
 from flatdense_server.tensors import Rows

@@ -10,7 +10,7 @@ from flatdense_server.edge.lane import LaneCall, Metadata
 from flatdense_server.edge.ledger import Ledger
 from flatdense_server.edge.stream import WINDOW
 from flatdense_server.errors import Draining
-from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.metrics.metrics import Metrics
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

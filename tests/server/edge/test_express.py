@@ -18,7 +18,7 @@ from flatdense_server.edge.refusal import Refusal, refusal_of
 from flatdense_server.errors import Draining, QueueFull
 from flatdense_server.models.registry import Registry, Routes
 from flatdense_server.models.servable import Servable
-from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.metrics.metrics import Metrics
 from flatdense_server.protocols.native import NativeCodec
 from flatdense_server.tensors import FLOAT32, UINT8, Outputs, Rows
 from grpc import StatusCode

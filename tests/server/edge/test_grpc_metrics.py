@@ -10,7 +10,7 @@ from flatdense_server.edge.ledger import Ledger
 from flatdense_server.edge.refusal import refusal_of
 from flatdense_server.edge.server import GrpcServer
 from flatdense_server.errors import QueueFull
-from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.metrics.metrics import Metrics
 
 Sample = Callable[..., float | None]
 

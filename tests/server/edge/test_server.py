@@ -16,7 +16,7 @@ from flatdense_server.edge.server import EdgeOptions, GrpcServer, LaneChoice
 from flatdense_server.listen import PortUnavailable
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
-from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.metrics.metrics import Metrics
 from flatdense_server.tensors import Rows
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 from grpc_health.v1.health_pb2_grpc import HealthStub

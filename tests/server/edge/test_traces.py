@@ -13,7 +13,7 @@ from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
 from flatdense_server.edge.scribe import make_scribe
 from flatdense_server.edge.server import GrpcServer
 from flatdense_server.models.servable import Servable
-from flatdense_server.observe.journey import Tracer, open_tracer
+from flatdense_server.observe.traces.journey import Tracer, open_tracer
 from flatdense_server.tensors import Rows
 from google.protobuf.message import Message
 from opentelemetry.instrumentation.grpc import GrpcInstrumentorClient

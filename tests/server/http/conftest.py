@@ -12,7 +12,7 @@ import httpx
 import pytest
 from flatdense_server.http.app import make_app
 from flatdense_server.http.backend import Backend
-from flatdense_server.observe.exposition import Exposition
+from flatdense_server.observe.metrics.exposition import Exposition
 from google.protobuf.message import Message
 from starlette.types import ASGIApp
 

@@ -14,7 +14,7 @@ from flatdense_server.http.backend import Backend
 from flatdense_server.http.probes import make_probes_app
 from flatdense_server.http.server import HttpServer
 from flatdense_server.listen import listen
-from flatdense_server.observe.exposition import Exposition
+from flatdense_server.observe.metrics.exposition import Exposition
 from flatdense_server.security.access import Access
 from flatdense_server.security.tokens import Token, hash_token
 

@@ -8,7 +8,7 @@ from flatdense_server.http.app import make_app
 from flatdense_server.http.backend import Backend
 from flatdense_server.http.gate import scope_of
 from flatdense_server.http.openapi import describe_api
-from flatdense_server.observe.exposition import Exposition
+from flatdense_server.observe.metrics.exposition import Exposition
 from starlette.routing import Route
 
 

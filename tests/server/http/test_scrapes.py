@@ -12,9 +12,9 @@ from flatdense_server.http.app import make_app
 from flatdense_server.http.backend import Backend
 from flatdense_server.http.server import HttpServer
 from flatdense_server.listen import listen
-from flatdense_server.observe.boards import Boards
-from flatdense_server.observe.exposition import Exposition
-from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.metrics.boards import Boards
+from flatdense_server.observe.metrics.exposition import Exposition
+from flatdense_server.observe.metrics.metrics import Metrics
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response

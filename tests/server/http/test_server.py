@@ -8,7 +8,7 @@ from flatdense_server.http.app import make_app
 from flatdense_server.http.backend import Backend
 from flatdense_server.http.server import HttpServer
 from flatdense_server.listen import listen
-from flatdense_server.observe.exposition import Exposition
+from flatdense_server.observe.metrics.exposition import Exposition
 
 
 def test_it_answers_from_start_to_stop(backend: Backend, exposition: Exposition) -> None:

@@ -10,10 +10,10 @@ import pytest
 from flatdense_proto.twin import inference_pb2 as oip
 from flatdense_server.http.app import make_app
 from flatdense_server.http.backend import Backend
-from flatdense_server.observe.access_log import AccessLog
-from flatdense_server.observe.exposition import Exposition
-from flatdense_server.observe.journey import Tracer, open_tracer
-from flatdense_server.observe.logs import JsonFormatter
+from flatdense_server.observe.logs.access_log import AccessLog
+from flatdense_server.observe.logs.logs import JsonFormatter
+from flatdense_server.observe.metrics.exposition import Exposition
+from flatdense_server.observe.traces.journey import Tracer, open_tracer
 from otlp_collector import Collector, read_attributes
 
 HEADER = "x-request-id"

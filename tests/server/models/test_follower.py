@@ -19,8 +19,8 @@ from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
 from flatdense_server.models.shadow import Shadow
 from flatdense_server.models.statuses import Statuses
-from flatdense_server.observe.boards import Boards
-from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.metrics.boards import Boards
+from flatdense_server.observe.metrics.metrics import Metrics
 from flatdense_server.selector import Selector
 from flatdense_server.tensors import Rows
 

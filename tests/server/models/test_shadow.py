@@ -12,7 +12,7 @@ from flatdense_server.models.loader import LoadedVersion
 from flatdense_server.models.servable import Servable
 from flatdense_server.models.shadow import LiveBatch, Shadow
 from flatdense_server.models.statuses import Statuses
-from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.metrics.metrics import Metrics
 from flatdense_server.summary import ModelFacts
 from flatdense_server.tensors import Outputs, Rows
 

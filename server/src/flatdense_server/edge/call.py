@@ -14,8 +14,8 @@ from flatdense_server.edge.ledger import Ledger
 from flatdense_server.edge.refusal import Metadata
 from flatdense_server.edge.trailers import echo, is_asking, write_trailers
 from flatdense_server.errors import DeadlineExpired
-from flatdense_server.observe.journey import Journey
-from flatdense_server.observe.passage import Passage
+from flatdense_server.observe.traces.journey import Journey
+from flatdense_server.observe.traces.passage import Passage
 from flatdense_server.request_id import find_request_id
 from flatdense_server.selector import NOBODY, Answerer
 from flatdense_server.tensors import Outputs

@@ -16,7 +16,7 @@ from flatdense_server.edge.status import Status
 from flatdense_server.edge.stream import WINDOW
 from flatdense_server.edge.trailers import echo
 from flatdense_server.errors import DeadlineExpired, RequestError
-from flatdense_server.observe.passage import Passage
+from flatdense_server.observe.traces.passage import Passage
 from flatdense_server.selector import NOBODY
 
 CODE_NAMES: Final = {code.value[0]: code.name for code in grpc.StatusCode}

@@ -11,7 +11,7 @@ from grpc_health.v1 import health
 from flatdense_server.edge.ledger import Ledger
 from flatdense_server.edge.refusal import Metadata, Refusal, refusal_of
 from flatdense_server.edge.scribe import Scribe
-from flatdense_server.observe.passage import Passage
+from flatdense_server.observe.traces.passage import Passage
 from flatdense_server.protocols.open_inference.infer import SERVICE
 from flatdense_server.request_id import find_request_id
 from flatdense_server.security.access import FORBIDDEN, UNAUTHENTICATED, Access, find_header

@@ -12,7 +12,7 @@ from flatdense_server.edge.ledger import Ledger
 from flatdense_server.edge.stream import RequestStream, Streams
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
-from flatdense_server.observe.journey import Journey
+from flatdense_server.observe.traces.journey import Journey
 from flatdense_server.protocols.codec import Codec, Question
 from flatdense_server.tensors import Outputs
 

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import grpc
 
 from flatdense_server.edge.refusal import Metadata, Refusal
-from flatdense_server.observe.journey import Journey
+from flatdense_server.observe.traces.journey import Journey
 from flatdense_server.request_id import HEADER, find_request_id
 from flatdense_server.selector import NOBODY, Answerer
 

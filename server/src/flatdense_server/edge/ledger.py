@@ -11,8 +11,8 @@ from flatdense_server.edge.refusal import REASONS, Metadata, Refusal
 from flatdense_server.edge.scribe import Scribe
 from flatdense_server.edge.status import Status, is_unexpected, status_of
 from flatdense_server.errors import DeadlineExpired
-from flatdense_server.observe.metrics import MethodSeries, Metrics
-from flatdense_server.observe.traceparent import find_trace
+from flatdense_server.observe.metrics.metrics import MethodSeries, Metrics
+from flatdense_server.observe.traces.traceparent import find_trace
 from flatdense_server.selector import NOBODY, Answerer
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Ledger:
         """RPCs have come; where they are unary, their messages too."""
         self._metrics.inflight.inc(calls)
         series = self._method_series(method)
-        # What began and is unary is not counted twice: see observe/grpc_server.py.
+        # What began and is unary is not counted twice: see observe/metrics/grpc_server.py.
         (series.started if method in self._stream_methods else series.received).inc(calls)
 
     def receive(self, method: str, messages: int = 1) -> None:

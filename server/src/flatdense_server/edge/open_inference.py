@@ -10,7 +10,7 @@ from flatdense_server.edge.service import Rpc
 from flatdense_server.errors import InvalidInput, NotAllowed, RequestError
 from flatdense_server.models.registry import Registry
 from flatdense_server.models.servable import Servable
-from flatdense_server.observe.statistics import Figures, read_statistics
+from flatdense_server.observe.metrics.statistics import Figures, read_statistics
 from flatdense_server.protocols.messages import parse
 from flatdense_server.protocols.open_inference import describe
 from flatdense_server.protocols.open_inference.infer import SERVICE

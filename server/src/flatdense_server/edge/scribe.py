@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from flatdense_server.edge.lane import LaneCall
 from flatdense_server.edge.refusal import Metadata
 from flatdense_server.models.servable import Servable
-from flatdense_server.observe.access_log import AccessLog
-from flatdense_server.observe.journey import Journey, Tracer
-from flatdense_server.observe.passage import Passage
-from flatdense_server.observe.traceparent import find_trace
+from flatdense_server.observe.logs.access_log import AccessLog
+from flatdense_server.observe.traces.journey import Journey, Tracer
+from flatdense_server.observe.traces.passage import Passage
+from flatdense_server.observe.traces.traceparent import find_trace
 from flatdense_server.request_id import HEADER
 from flatdense_server.tensors import Ran
 

@@ -30,8 +30,8 @@ from flatdense_server.edge.tf_serving import ModelService, PredictionService
 from flatdense_server.edge.tls import ServerTls
 from flatdense_server.listen import check_port
 from flatdense_server.models.registry import Registry
-from flatdense_server.observe.metrics import Metrics
-from flatdense_server.observe.statistics import Figures
+from flatdense_server.observe.metrics.metrics import Metrics
+from flatdense_server.observe.metrics.statistics import Figures
 from flatdense_server.protocols.codec import Codec
 from flatdense_server.protocols.native import NativeCodec
 from flatdense_server.protocols.open_inference.infer import InferCodec

@@ -20,9 +20,9 @@ from flatdense_server.http.probes import Probes
 from flatdense_server.http.tf_serving import TensorflowServing
 from flatdense_server.http.threads import Threads
 from flatdense_server.http.trail import Trail
-from flatdense_server.observe.access_log import AccessLog
-from flatdense_server.observe.exposition import Exposition
-from flatdense_server.observe.journey import Tracer
+from flatdense_server.observe.logs.access_log import AccessLog
+from flatdense_server.observe.metrics.exposition import Exposition
+from flatdense_server.observe.traces.journey import Tracer
 from flatdense_server.security.access import Access
 
 

@@ -12,7 +12,7 @@ from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1 import classifier_pb2_grpc as services
 
 from flatdense_server.http.caller import CALLER
-from flatdense_server.observe.traceparent import TRACEPARENT
+from flatdense_server.observe.traces.traceparent import TRACEPARENT
 
 TIMEOUT_S: Final = 5.0
 """Of what the server itself asks."""

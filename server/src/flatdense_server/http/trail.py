@@ -11,10 +11,10 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from flatdense_server.http.caller import ASK_TIMING, CALLER, Caller, Metadata
-from flatdense_server.observe.access_log import AccessLog
-from flatdense_server.observe.journey import TRACESTATE, Journey, Tracer
-from flatdense_server.observe.passage import Passage
-from flatdense_server.observe.traceparent import TRACEPARENT, find_trace
+from flatdense_server.observe.logs.access_log import AccessLog
+from flatdense_server.observe.traces.journey import TRACESTATE, Journey, Tracer
+from flatdense_server.observe.traces.passage import Passage
+from flatdense_server.observe.traces.traceparent import TRACEPARENT, find_trace
 from flatdense_server.request_id import HEADER, accept_request_id, make_request_id
 from flatdense_server.selector import NOBODY, Answerer
 from flatdense_server.tensors import Ran

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from flatdense_server.engine.engine import EngineSpec
-from flatdense_server.observe.instruments import Counter, tally
-from flatdense_server.observe.metrics import TIME_BUCKETS_S, Metrics
+from flatdense_server.observe.metrics.instruments import Counter, tally
+from flatdense_server.observe.metrics.metrics import TIME_BUCKETS_S, Metrics
 from flatdense_server.selector import Answerer
 from flatdense_server.tensors import Ran
 

@@ -14,7 +14,7 @@ from flatdense_server.models.registry import Registry, Routes
 from flatdense_server.models.servable import Servable
 from flatdense_server.models.shadow import Shadow
 from flatdense_server.models.statuses import Statuses
-from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.metrics.metrics import Metrics
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from flatdense_artifact import ArtifactError, Weights, version_folder
 from flatdense_server.engine.engine import Engine, EngineError
 from flatdense_server.models.gate import OpenEngine, open_version
 from flatdense_server.models.statuses import Statuses
-from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.metrics.metrics import Metrics
 from flatdense_server.summary import ModelFacts
 
 log = logging.getLogger(__name__)

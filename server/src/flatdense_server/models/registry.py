@@ -10,7 +10,7 @@ from flatdense_server.errors import Draining, NotFound, NotReady
 from flatdense_server.models.policy import DEFAULT_LABEL
 from flatdense_server.models.servable import Servable
 from flatdense_server.models.statuses import Statuses
-from flatdense_server.observe.journey import Journey
+from flatdense_server.observe.traces.journey import Journey
 from flatdense_server.selector import Selector
 from flatdense_server.summary import ModelSummary, VersionStatus
 from flatdense_server.tensors import Outputs, Rows

@@ -14,9 +14,9 @@ from flatdense_server.errors import Draining, InferenceFailed
 from flatdense_server.models.batch_series import BatchSeries
 from flatdense_server.models.loader import LoadedVersion
 from flatdense_server.models.shadow import LiveBatch, Shadow
-from flatdense_server.observe.journey import Journey, Tracer
-from flatdense_server.observe.metrics import Metrics
-from flatdense_server.observe.observer import Observer
+from flatdense_server.observe.health.observer import Observer
+from flatdense_server.observe.metrics.metrics import Metrics
+from flatdense_server.observe.traces.journey import Journey, Tracer
 from flatdense_server.summary import Identity
 from flatdense_server.tensors import Outputs, Ran, Rows
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from flatdense_server.models.loader import LoadedVersion
 from flatdense_server.models.statuses import Statuses
-from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.metrics.metrics import Metrics
 from flatdense_server.tensors import Outputs, Rows
 
 log = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Container, Mapping, Sequence
 
-from flatdense_server.observe.metrics import Metrics
+from flatdense_server.observe.metrics.metrics import Metrics
 from flatdense_server.summary import State, VersionStatus
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from flatdense_proto.twin import inference_pb2 as pb
 
-from flatdense_server.observe.statistics import Total, VersionStatistics
+from flatdense_server.observe.metrics.statistics import Total, VersionStatistics
 
 NS: Final = 1e9
 MS: Final = 1e3

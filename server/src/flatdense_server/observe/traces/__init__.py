@@ -1,0 +1,1 @@
+"""Requests as traces, and what the log and they have in common."""
