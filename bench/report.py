@@ -328,9 +328,9 @@ def render_overload(results: Results) -> str:
     lines = [
         (
             "| calls/s | best | offered | begun | answered | refused | cut off by gRPC | p50, p99 "
-            "| memory | load's core | best beside a C server |"
+            "| memory | load's core | best beside a C server | answered of that |"
         ),
-        f"|{'---|' * 11}",
+        f"|{'---|' * 12}",
     ]
     for case in results["cases"]:
         codes, caller, sizes_mb = case["codes_a_second"], case["caller"], case["resident_mb"]
@@ -342,13 +342,13 @@ def render_overload(results: Results) -> str:
             f"| {codes.get('RESOURCE_EXHAUSTED', 0):,.0f} | {cut_off:,.0f} "
             f"| {describe_ms(caller['p50_ms'])}, {describe_ms(caller['p99_ms'])} ms "
             f"| {min(sizes_mb):,.0f} to {max(sizes_mb):,.0f} MB | {case['generator_cpu']:.2f} "
-            f"| {case['left_by_c_server']:.0%} |"
+            f"| {case['left_by_c_server']:.0%} | {case['goodput'] / case['left_by_c_server']:.0%} |"
         )
     note = (
         f"{results['seconds']:.0f} seconds of each (`bench/overload.py`), one worker; answered is "
         "gRPC's OK, in brackets its share of the best; the times are those of the answered calls "
         "of a light caller beside. Calls are begun at a fixed rate until 6,400 are in flight. The "
-        "last column is what the best falls to while a C HTTP/2 server takes the calls that are "
+        "last but one is what the best falls to while a C HTTP/2 server takes the calls that are "
         "too many and gives them a fixed answer: the cost of their traffic alone. On "
         f"{describe(results['machine'])}. The load generator ran on the same cores."
     )
