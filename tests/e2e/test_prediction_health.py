@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import shutil
 import signal
 import time
@@ -19,6 +20,7 @@ from flatdense_client import Client
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
 from prometheus_client import parser
+from prometheus_process import PrometheusProcess, scrape_config
 from server_process import ServerProcess
 
 pytestmark = [pytest.mark.usefixtures("compiled"), pytest.mark.xdist_group("prediction_health")]
@@ -122,22 +124,49 @@ def server(exported_model: Path) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture(scope="module")
+def prometheus(
+    server: ServerProcess, repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PrometheusProcess]:
+    """Scrapes the server, with the alert rules of the repository; none waits before it fires."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    rules = (repository / "deploy" / "prometheus" / "alerts.yml").read_text()
+    impatient = folder / "alerts.yml"
+    impatient.write_text(re.sub(r"(?m)^( +for:) .*$", r"\1 0s", rules))
+    with PrometheusProcess(scrape_config(server.page, rules=[impatient]), folder) as process:
+        yield process
+
+
+def drifting(prometheus: PrometheusProcess) -> set[str]:
+    """The features for which the alert fires now."""
+    return {
+        alert.labels["feature"]
+        for alert in prometheus.alerts()
+        if (alert.name, alert.state) == ("FlatdenseDrift", "firing")
+    }
+
+
+@pytest.fixture(scope="module")
 def digits(mnist_test: tuple[Images, Images]) -> Images:
     """The test images, which the model did not learn from."""
     return mnist_test[0]
 
 
-def test_test_images_stay_quiet(server: ServerProcess, digits: Images) -> None:
-    """Once the window has nothing else, no feature comes near a threshold at any moment."""
-    begun = classify_until(server, digits, is_quiet)
+def test_test_images_stay_quiet(
+    server: ServerProcess, digits: Images, prometheus: PrometheusProcess
+) -> None:
+    """Once the window has nothing else, no feature comes near a threshold, and no alert fires."""
+    begun = classify_until(server, digits, lambda now: is_quiet(now) and not drifting(prometheus))
     seen: list[Scrape] = []
+    alerts: set[str] = set()
 
     def note(found: Scrape) -> bool:
         """Until some thousands were looked at."""
         seen.append(found)
+        alerts.update(drifting(prometheus))
         return found.rows > begun.rows + 8000
 
     ended = classify_until(server, digits, note)
+    assert not alerts
     assert max(max(found.psi.values(), default=0.0) for found in seen) < QUIET
     low = ended.low_confidence_rows - begun.low_confidence_rows
     assert low / (ended.rows - begun.rows) < 0.02
@@ -149,30 +178,37 @@ def test_test_images_stay_quiet(server: ServerProcess, digits: Images) -> None:
     ids=["inverted", "shifted"],
 )
 def test_digits_that_were_prepared_otherwise_fire(
-    server: ServerProcess, digits: Images, change: Callable[[Images], Images], fires: set[str]
+    server: ServerProcess,
+    digits: Images,
+    prometheus: PrometheusProcess,
+    change: Callable[[Images], Images],
+    fires: set[str],
 ) -> None:
     """Each feature that can tell does, the others stay quiet, and with good images it ends."""
     classify_until(server, digits, is_quiet)
-    assert_fires(server, change(digits), fires)
-    classify_until(server, digits, is_quiet)
+    assert_fires(server, prometheus, change(digits), fires)
+    classify_until(server, digits, lambda now: is_quiet(now) and not drifting(prometheus))
 
 
 def test_other_things_than_digits_fire(
-    server: ServerProcess, digits: Images, fashion_test: Images
+    server: ServerProcess, digits: Images, prometheus: PrometheusProcess, fashion_test: Images
 ) -> None:
     """Clothes are told by every feature."""
     classify_until(server, digits, is_quiet)
-    assert_fires(server, fashion_test, FEATURES)
+    assert_fires(server, prometheus, fashion_test, FEATURES)
 
 
-def assert_fires(server: ServerProcess, strange: Images, fires: set[str]) -> None:
-    """The index of these features rises beyond the threshold, and so does low confidence."""
+def assert_fires(
+    server: ServerProcess, prometheus: PrometheusProcess, strange: Images, fires: set[str]
+) -> None:
+    """The alert fires for these features, and the share of low confidence rises."""
     before = scrape(server)
 
     def has_fired(found: Scrape) -> bool:
         """And some thousand rows came, so that shares say something."""
         fired = {feature for feature, index in found.psi.items() if index > FIRES}
-        return fires <= fired and found.rows > before.rows + 2000
+        enough = fires <= fired and found.rows > before.rows + 2000
+        return enough and fires <= drifting(prometheus)
 
     after = classify_until(server, strange, has_fired)
     for feature in FEATURES - fires:
