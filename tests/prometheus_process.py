@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import urlopen
@@ -93,7 +93,7 @@ class PrometheusProcess:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "PrometheusProcess":  # noqa: PYI034 -- typing.Self is newer than 3.10
         try:
             self._wait_for_log("Server is ready to receive web requests.")
         except BaseException:
