@@ -20,11 +20,7 @@ from flatdense_artifact import (
 )
 from flatdense_artifact.digest import digest
 from flatdense_artifact.library import FRAMEWORK_NAME, LIBRARY_NAME
-from flatdense_artifact.processor import (
-    machine,
-    processor_features,
-    vector_features,
-)
+from flatdense_artifact.processor import machine, processor_features
 
 SHAPE = NetworkShape(pixels=784, hidden=256, classes=10)
 
@@ -137,12 +133,3 @@ def test_only_the_two_layer_network_is_compiled(manifest: Manifest) -> None:
     )
     with pytest.raises(LibraryUnusable, match="is compiled ahead of time"):
         find_shape(architecture.layers)
-
-
-def test_features_are_those_that_every_processor_has(tmp_path: Path) -> None:
-    """What one core lacks is not counted, and the rest of the file is not mistaken for features."""
-    cpuinfo = tmp_path / "cpuinfo"
-    cpuinfo.write_text("flags\t: fpu avx2 fma\nmodel name\t: sse42\nflags\t: avx2 bmi2 fpu\n")
-    assert processor_features(cpuinfo) == {"fpu", "avx2"}
-    assert vector_features(processor_features(cpuinfo)) >= {"avx2"}
-    assert processor_features(tmp_path / "nowhere") == frozenset()

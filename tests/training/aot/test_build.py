@@ -1,5 +1,6 @@
 """How a compiled library gets into the cache."""
 
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -72,3 +73,23 @@ def test_a_folder_without_permission_is_told(
             pytest.raises(CompileFailed, match=r"written to .*locked: Permission.*--cache-dir"),
         ):
             follow(order, CompileScreen(Console(quiet=True)))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("ILL", "instruction that is refused here.*--target portable"), ("SEGV", "status -11.*jit")],
+)
+def test_a_library_that_ends_its_trial_is_no_library(
+    name: str,
+    told: str,
+    tmp_path: Path,
+    write_compiler: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The process that tries it ends by a signal: why, as far as that says it, and what to do."""
+    from flatdense_training.aot.build import try_out  # noqa: PLC0415 -- takes seconds
+
+    python = write_compiler(tmp_path / "bin", f"kill -s {name} $$") / "c++"
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(CompileFailed, match=told):
+        try_out(tmp_path)

@@ -99,6 +99,21 @@ def test_a_compiler_that_fails_is_quoted_and_leaves_nothing(
     assert [path for path in cache.rglob("*") if path.parent != cache] == []
 
 
+def test_a_processor_that_xla_does_not_know_is_told(
+    tmp_path: Path, write_compiler: Callable[..., Path]
+) -> None:
+    """A compiler's name that LLVM does not take: status 1 and what to do, and nothing is left."""
+    cache = tmp_path / "cache"
+    lines = [f"echo '  {option}=tomorrow'" for option in ("-march", "-mcpu")]
+    compiler = write_compiler(tmp_path / "bin", *lines)
+    options = ("--cache-dir", str(cache), "--target", "native", *SMALL)
+    done = run(*options, PATH=f"{compiler}:{os.defpath}")
+    assert done.returncode == 1, done.stderr
+    assert "does not know this processor" in done.stderr
+    assert "calls tomorrow. Compile with --target portable" in done.stderr
+    assert [path for path in cache.rglob("*") if path.parent != cache] == []
+
+
 @pytest.mark.parametrize("send", [os.killpg, os.kill])
 def test_ctrl_c_leaves_nothing(
     tmp_path: Path, held_compiler: Path, send: Callable[[int, int], None]

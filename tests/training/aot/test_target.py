@@ -9,18 +9,6 @@ import pytest
 from flatdense_artifact.processor import BASELINES
 from flatdense_training.aot.target import native_cpu
 
-COMPILE = """
-import sys
-from pathlib import Path
-from flatdense_artifact import NetworkShape, Target
-from flatdense_training.aot.graph import compile_functions
-
-machine, cpu, folder = sys.argv[1:]
-target = Target(machine=machine, cpu=cpu, features=[])
-shape = NetworkShape(pixels=784, hidden=8, classes=10)
-compile_functions((1,), shape, target, Path(folder), lambda: None)
-"""
-
 SOFTWARE_FLOATS = (b"__addsf3", b"__mulsf3", b"__fixsfsi")
 """What compilers call for a processor without floating point. No library here has it."""
 
@@ -30,7 +18,7 @@ def test_xla_knows_the_processor_of_every_baseline(machine: str, tmp_path: Path)
     """XLA compiles for each machine, without calls of software floating point, and says nothing."""
     cpu, _features = BASELINES[machine]
     done = subprocess.run(
-        [sys.executable, "-c", COMPILE, machine, cpu, tmp_path],
+        [sys.executable, "-m", "flatdense_training.aot.sample", machine, cpu, tmp_path],
         capture_output=True,
         text=True,
         check=True,
@@ -48,6 +36,8 @@ def test_xla_knows_the_processor_of_every_baseline(machine: str, tmp_path: Path)
         ("neoverse-n1+crypto", "neoverse-n1"),
         ("ares+crypto+noprofile", "neoverse-n1"),
         ("cortex-a57+crypto", "cortex-a57"),
+        ("cortex-a76.cortex-a55+crypto", "cortex-a76"),
+        ("zeus+crypto+sm4+noprofile+nossbs", "neoverse-v1"),
         ("generic", "generic"),
     ],
 )

@@ -3,6 +3,7 @@
 import contextlib
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -23,6 +24,7 @@ from flatdense_artifact import (
 )
 from flatdense_artifact.digest import digest
 from flatdense_artifact.library import FRAMEWORK_NAME, LIBRARY_NAME
+from flatdense_artifact.processor import BASELINES
 
 from flatdense_training.aot.graph import compile_functions, functions
 from flatdense_training.aot.runtime import compile_flags, compile_runtime
@@ -32,6 +34,9 @@ from flatdense_training.errors import CompileFailed
 from flatdense_training.staging import rename_if_free, staged
 
 TENSORFLOW = Path(tf.__file__).parent
+
+UNKNOWN_PROCESSOR = "is not a recognized processor"
+"""What LLVM says on stderr."""
 
 
 class Progress(Protocol):
@@ -100,6 +105,7 @@ def build(commission: Commission, compiler: Path, progress: Progress) -> Path:
         work, finished = folder / "work", folder / "finished"
         work.mkdir()
         finished.mkdir()
+        check_processor(commission.target, folder)
 
         def function_done() -> None:
             progress.function_done()
@@ -132,6 +138,32 @@ def build(commission: Commission, compiler: Path, progress: Progress) -> Path:
         # On the other thread, where Ctrl-C does not come between its renames.
         pool.submit(publish, finished, commission.folder, folder / "replaced").result()
     return commission.folder
+
+
+def check_processor(target: Target, folder: Path) -> None:
+    """Whether XLA knows a processor, tried in a new folder in `folder`.
+
+    In a process of its own: one that it does not know would end ours. Raises CompileFailed.
+    """
+    if target.cpu == BASELINES[target.machine][0]:
+        return
+    sample = folder / "sample"
+    sample.mkdir()
+    done = subprocess.run(  # noqa: S603 -- our own module
+        [
+            *(sys.executable, "-m", "flatdense_training.aot.sample"),
+            *(target.machine, target.cpu, sample),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # Whatever else went wrong, a full disk, goes wrong again, and is told better.
+    if UNKNOWN_PROCESSOR in done.stderr or done.returncode < 0:
+        raise CompileFailed(
+            f"XLA of TensorFlow {tf.__version__} does not know this processor, which the C++ "
+            f"compiler calls {target.cpu}. Compile with --target portable."
+        )
 
 
 def runtime_folder(commission: Commission) -> Path:
@@ -192,6 +224,12 @@ def try_out(folder: Path) -> None:
         text=True,
         check=False,
     )
+    if done.returncode == -signal.SIGILL:
+        raise CompileFailed(
+            "The compiled library has an instruction that is refused here: this processor has less "
+            "than others of its name, or a virtual machine hides some. "
+            "Compile with --target portable."
+        )
     if done.returncode:
         raise CompileFailed(
             f"The compiled library does not give the right answers (status {done.returncode}): "

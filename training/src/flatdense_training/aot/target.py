@@ -54,8 +54,10 @@ def native_cpu(compiler: Path) -> str:
     )
     for line in done.stdout.splitlines():
         key, _, value = line.strip().partition("=")
-        # On ARM gcc appends what it found beside the name: neoverse-n1+crypto. LLVM takes the name.
-        cpu = value.strip().partition("+")[0]
+        # On ARM gcc appends what it found beside the name: neoverse-n1+crypto. Where there are two
+        # kinds of cores it names both: cortex-a76.cortex-a55, with the same instructions.
+        # LLVM takes one name.
+        cpu = value.strip().partition("+")[0].partition(".")[0]
         if key == option and cpu:
             return LLVM_NAMES.get(cpu, cpu)
     raise CompileFailed(
