@@ -119,8 +119,17 @@ class ServerProcess:
         return self.wait()
 
     def wait(self, timeout_s: float = 60.0) -> int:
-        """Waits for the end and gives the exit status."""
-        status = self._process.wait(timeout_s)
+        """Waits for the end and gives the exit status.
+
+        Raises TimeoutError, which says where each thread of it stands, where it does not end.
+        """
+        try:
+            status = self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.send(signal.SIGABRT)  # faulthandler writes to the log, and the process ends
+            self._process.wait(timeout_s)
+            self._reader.join(timeout_s)
+            raise TimeoutError(f"no end in {timeout_s} s: {self.events}") from None
         self._reader.join(timeout_s)
         if self._process.stderr:
             self._process.stderr.close()

@@ -89,8 +89,9 @@ def test_the_life_of_a_server(exported_model: Path) -> None:
         assert next(watched).status == NOT_SERVING
         channel.close()
     events = [event["event"] for event in server.events]
-    assert sorted(events[:2]) == ["listening", "loading"]
-    assert events[2:] == ["ready", "draining", "stopped"]
+    assert events[0] == "starting"
+    assert sorted(events[1:3]) == ["listening", "loading"]
+    assert events[3:] == ["ready", "draining", "stopped"]
 
 
 @pytest.mark.usefixtures("compiled")
@@ -168,7 +169,7 @@ def test_text_logs_say_what_is_served_and_where(exported_model: Path) -> None:
     text = "".join(lines)
     for said in ("grpc=127.0.0.1:", "page=http://127.0.0.1:", "model=mnist", "engine=jit"):
         assert said in text
-    assert len(lines) == 5, text
+    assert len(lines) == 6, text
 
 
 def refusal(*options: str) -> str:

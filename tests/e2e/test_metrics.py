@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import grpc
 import pytest
@@ -322,11 +323,14 @@ def count_and_crash(model_dir: Path, folder: Path) -> list[int]:
 
 
 def test_a_crash_leaves_nothing_that_hurts_the_next_start(
-    exported_model: Path, tmp_path: Path
+    exported_model: Path,
 ) -> None:
     """Metrics have no folder and no name: after kill -9 of all, the next server counts from 0."""
-    for _ in range(2):
-        pids = count_and_crash(exported_model, tmp_path)
-        # Memory that is shared without a name had one for an instant, with its process's id in it.
-        left = [path.name for place in (tmp_path, SHARED) for path in place.rglob("pym-*")]
-        assert not [name for name in left if any(f"pym-{pid}-" in name for pid in pids)]
+    # Of its own and not pytest's: the path of a socket in it must be short.
+    with TemporaryDirectory() as folder:
+        for _ in range(2):
+            pids = count_and_crash(exported_model, Path(folder))
+            # Memory that is shared without a name had one for an instant, with its process's id.
+            places = (Path(folder), SHARED)
+            left = [path.name for place in places for path in place.rglob("pym-*")]
+            assert not [name for name in left if any(f"pym-{pid}-" in name for pid in pids)]

@@ -134,7 +134,7 @@ def test_a_shadow_sees_live_batches_and_answers_nobody(
     options = ("--model-dir", str(model_dir), *AOT, *ONE_WORKER)
     with ServerProcess(*options, "--shadow-version", "2", "--shadow-fraction", "1") as server:
         assert server.ready()["version"] == 1
-        server.wait_for("comparing", shadow=2)
+        server.wait_for("comparing", version=2)
         with Client(server.address) as client:
             for _ in range(10_000):
                 assert client.classify(IMAGE).model_version == 1

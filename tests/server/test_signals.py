@@ -1,7 +1,9 @@
 """The signals that end a process."""
 
 import signal
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from flatdense_server.signals import ENDING, StopSignal
@@ -22,7 +24,7 @@ def test_a_signal_ends_the_wait_and_is_named(number: signal.Signals) -> None:
     stop = StopSignal()
     with stop.caught():
         signal.raise_signal(number)
-        assert stop.wait()
+        stop.wait()
     assert stop.name == number.name
 
 
@@ -45,10 +47,28 @@ def test_after_the_block_the_old_handlers_are_back(handlers: dict[int, object]) 
         assert {number: signal.getsignal(number) for number in ENDING} == handlers
 
 
-def test_without_a_signal_the_wait_goes_on() -> None:
-    """wait() is False where the time ran out, and set() ends it without a name."""
+def test_a_signal_that_does_not_wake_the_main_thread_is_noticed() -> None:
+    """Such as one that comes in the instant before a wait begins, or to another thread."""
     stop = StopSignal()
-    assert stop.wait(0) is False
+    main = Path(f"/proc/self/task/{threading.get_native_id()}/stat")
+
+    def send() -> None:
+        """To this thread, once the main thread sleeps."""
+        while main.read_text().rpartition(") ")[2][0] != "S":
+            pass
+        signal.raise_signal(signal.SIGTERM)
+
+    with stop.caught():
+        sender = threading.Thread(target=send)
+        sender.start()
+        stop.wait()
+    sender.join()
+    assert stop.name == "SIGTERM"
+
+
+def test_the_wait_ends_without_a_signal() -> None:
+    """set() ends it, before it begins too, without a name."""
+    stop = StopSignal()
     stop.set()
-    assert stop.wait() is True
+    stop.wait()
     assert stop.name == ""

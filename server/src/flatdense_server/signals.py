@@ -5,9 +5,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from types import FrameType
-from typing import Final
+from typing import Final, TypeVar
+
+Item = TypeVar("Item")
 
 ENDING: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+LOOK_S: Final = 0.25
+"""The longest wait on the main thread in one piece. A signal that comes in the instant before it
+does not end it, and Python's handlers run only when the thread goes on."""
+
+
+def wait_for_item(queue: SimpleQueue[Item]) -> Item:
+    """The next item of a queue. On the main thread, whose signal handlers may put it there."""
+    while True:
+        with suppress(Empty):
+            return queue.get(timeout=LOOK_S)
 
 
 class StopSignal:
@@ -16,7 +30,6 @@ class StopSignal:
     def __init__(self, notify: Callable[[], None] = lambda: None) -> None:
         """`notify()` is called when it is time, perhaps in a signal handler."""
         self._notify = notify
-        self._stopped = False
         # Not an Event: a handler that sets one while its thread begins to wait would lock both.
         self._wake: SimpleQueue[None] = SimpleQueue()
         self.name = ""
@@ -34,16 +47,12 @@ class StopSignal:
 
     def set(self) -> None:
         """Ends the wait without a signal."""
-        self._stopped = True
         self._wake.put(None)
         self._notify()
 
-    def wait(self, timeout_s: float | None = None) -> bool:
-        """Waits until a signal came; False where the time ran out. For one thread."""
-        if not self._stopped:
-            with suppress(Empty):
-                self._wake.get(timeout=timeout_s)
-        return self._stopped
+    def wait(self) -> None:
+        """Waits until a signal came. On the main thread, once."""
+        wait_for_item(self._wake)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.name = signal.Signals(number).name

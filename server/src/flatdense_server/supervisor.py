@@ -39,7 +39,7 @@ from flatdense_server.post import (
 )
 from flatdense_server.security.certificates import TlsFiles
 from flatdense_server.settings import Settings
-from flatdense_server.signals import StopSignal
+from flatdense_server.signals import StopSignal, wait_for_item
 
 if TYPE_CHECKING:
     from flatdense_server.http.backend import Backend
@@ -136,7 +136,7 @@ class Supervisor:
             with self._open_backend() as backend:
                 servers = self._open_http(backend)
                 try:
-                    while note := self._inbox.get():
+                    while note := wait_for_item(self._inbox):
                         self._hear(*note)
                     log.info(
                         "draining",
