@@ -254,9 +254,11 @@ def test_a_cancelled_caller_does_not_keep_the_names_from_others(serve: Serve) ->
     async def _law() -> None:
         servicer = Slow(lambda request, _: _sevens(len(request.images) // 784))
         async with AsyncClient(serve(servicer)) as client:
-            with client._connect().coalescer.alone():  # as if a call were under way: they share
-                asks, waits = (asyncio.create_task(client.classify(IMAGE)) for _ in range(2))
-                await _happens(entered)
+            coalescer = client._connect().coalescer
+            coalescer.set_out_alone()  # as if a call were under way: they share
+            asks, waits = (asyncio.create_task(client.classify(IMAGE)) for _ in range(2))
+            await _happens(entered)
+            coalescer.come_back()
             asks.cancel()
             assert (await waits)[0].label == "n7"
             assert asks.cancelled()

@@ -123,8 +123,11 @@ class AsyncClient:
         if not (self._coalesce and connection.coalescer.takes(rows)):
             answers = await connection.classify(rows, deadline, progress)
         elif connection.coalescer.is_idle:
-            with connection.coalescer.alone():
+            connection.coalescer.set_out_alone()
+            try:
                 answers = await connection.classify(rows, deadline, progress)
+            finally:
+                connection.coalescer.come_back()
         else:
             ticket = connection.coalescer.add(rows, deadline)
             try:

@@ -3,8 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import grpc
@@ -85,19 +84,18 @@ class Coalescer:
         """Whether no call is under way."""
         return not (self._travelling or self._is_woken or self._is_alone)
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
+    def set_out_alone(self) -> None:
         """A call that came when none was under way goes its own way, with no turn of the loop more.
 
         It counts as a message: those that come meanwhile travel beside it, together.
         """
         self._is_alone = True
-        try:
-            yield
-        finally:
-            self._is_alone = False
-            if self._lanes.has_waiting:
-                self._wake()
+
+    def come_back(self) -> None:
+        """It has ended, however."""
+        self._is_alone = False
+        if self._lanes.has_waiting:
+            self._wake()
 
     def takes(self, rows: Rows) -> bool:
         """Whether a call is small enough."""

@@ -1,7 +1,7 @@
 """What a client is apart from its I/O: its settings, the names it learned, the words of errors."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from types import TracebackType
 from typing import Any
 
 import grpc
@@ -14,6 +14,32 @@ from flatdense_client._core.messages import Method, Part, Result, Versioned
 from flatdense_client._core.status import cut_off, error_of, read_refusal
 from flatdense_client._errors import Closed, FlatdenseError
 from flatdense_client._results.model import ModelInfo, read_model
+
+_RAISED_BY_GRPC = (grpc.RpcError, grpc.FutureCancelledError, grpc.aio.UsageError, ValueError)
+
+
+class Errors:
+    """See Session.errors. A class: contextlib's take a good part of the time of a lone call."""
+
+    __slots__ = ("_session", "_timeout_s")
+
+    def __init__(self, session: "Session", timeout_s: float) -> None:
+        self._session = session
+        self._timeout_s = timeout_s
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(exc_value, _RAISED_BY_GRPC):
+            translated = self._session.translate(exc_value, self._timeout_s)
+            if translated is not None:
+                raise translated from exc_value
 
 
 class Session:
@@ -90,21 +116,9 @@ class Session:
         names = {answer.version: self._class_names.get(answer.version, ()) for answer in answers}
         return method.join(answers, names, self.address)
 
-    @contextmanager
-    def errors(self, timeout_s: float) -> Iterator[None]:
-        """Turns what gRPC raises into the SDK's errors."""
-        try:
-            yield
-        except (
-            grpc.RpcError,
-            grpc.FutureCancelledError,
-            grpc.aio.UsageError,
-            ValueError,
-        ) as error:
-            translated = self.translate(error, timeout_s)
-            if translated is None:
-                raise
-            raise translated from error
+    def errors(self, timeout_s: float) -> "Errors":
+        """Turns what gRPC raises into the SDK's errors, as a context manager."""
+        return Errors(self, timeout_s)
 
     def translate(self, error: BaseException, timeout_s: float) -> FlatdenseError | None:
         """What gRPC raised, as an error of the SDK: a new one each time. None: it is not gRPC's.

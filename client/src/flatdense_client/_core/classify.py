@@ -1,5 +1,6 @@
 """The method Classify: which class each image is."""
 
+from array import array
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
@@ -101,8 +102,8 @@ class Classify:
             np.concatenate([part.read_probabilities() for part in parts]),
             np.concatenate([_versions(part.version, part.rows) for part in parts]),
         )
-        for array in arrays:
-            array.setflags(write=False)
+        for each in arrays:
+            each.setflags(write=False)
         classes, probabilities, versions = arrays
         return Predictions(
             classes=classes,
@@ -126,7 +127,7 @@ def read_answer(
     if response is None:
         raise garbled(address)
     size = len(response.probabilities)
-    classes = np.array(response.classes, dtype=np.int64)
+    classes = response.classes[:]  # a list, which is faster than an array for few rows
     class_count, rest = divmod(size, rows * _PROBABILITY.itemsize)
     if rest or class_count == 0 or len(classes) != rows:
         msg = (
@@ -137,13 +138,17 @@ def read_answer(
         raise ServerError(msg)
     check_classes(classes, class_count, address)
     return Answer(
-        classes.tobytes(), response.probabilities, class_count, response.model_version, timing
+        classes=array("q", classes).tobytes(),
+        probabilities=response.probabilities,
+        class_count=class_count,
+        version=response.model_version,
+        timing=timing,
     )
 
 
-def check_classes(classes: npt.NDArray[np.int64], class_count: int, address: str) -> None:
+def check_classes(classes: Sequence[int], class_count: int, address: str) -> None:
     """Raises ServerError: a class is none of the model's."""
-    if classes.min() < 0 or classes.max() >= class_count:
+    if min(classes) < 0 or max(classes) >= class_count:
         msg = f"{address} answered with a class outside 0..{class_count - 1}"
         raise ServerError(msg)
 

@@ -69,7 +69,7 @@ class Explain:
         """See Method.read."""
         answer = read_answer(response, rows, address, timing)
         class_count = answer.class_count
-        explained_classes = np.array(response.explained_classes, dtype=np.int64)
+        explained_classes = response.explained_classes[:]
         if len(explained_classes) != rows:
             msg = f"{address} answered {rows} rows and explained {len(explained_classes)} of them"
             raise ServerError(msg)
@@ -78,7 +78,7 @@ class Explain:
             answer=answer,
             logits=_floats(response.logits, rows, class_count, address),
             hidden=_floats(response.hidden, rows, None, address),
-            explained_classes=explained_classes,
+            explained_classes=np.array(explained_classes, dtype=np.int64),
             contributions=_floats(response.contributions, rows, ROW_PIXELS, address),
             bias_contributions=_floats(response.bias_contributions, rows, 1, address),
         )
