@@ -51,7 +51,12 @@ class Traffic:
     @contextmanager
     def running(self, callers: int, rows: int = 1) -> Iterator[None]:
         """So many threads call with so many rows each time."""
-        threads = [threading.Thread(target=self._call, args=(n, rows)) for n in range(callers)]
+        with self._connect() as client:
+            expected = client.classify(self._images).classes
+        threads = [
+            threading.Thread(target=self._call, args=(seed, rows, expected))
+            for seed in range(callers)
+        ]
         for thread in threads:
             thread.start()
         try:
@@ -61,10 +66,9 @@ class Traffic:
             for thread in threads:
                 thread.join()
 
-    def _call(self, seed: int, rows: int) -> None:
+    def _call(self, seed: int, rows: int, expected: npt.NDArray[np.int64]) -> None:
         rng = np.random.default_rng(seed)
         with self._connect() as client:
-            expected = client.classify(self._images).classes
             while not self._stopped.is_set():
                 chosen = rng.integers(0, len(self._images), rows)
                 outcome = self._classify(client, self._images[chosen], expected[chosen])

@@ -1,7 +1,5 @@
 """The `flatdense-server` command."""
 
-import faulthandler
-
 import click
 
 from flatdense_server.listen import PortUnavailable
@@ -39,7 +37,6 @@ def main(settings: Settings, *, print_config: bool, make_token: str | None) -> N
     if make_token is not None:
         show_token(make_token)
         return
-    faulthandler.enable()  # a crash, or kill -ABRT, writes where each thread stands
     log_writer = configure_logs(settings.log_format, settings.log_level)
     quieten_tensorflow()
     quieten_grpc()

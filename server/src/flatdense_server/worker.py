@@ -1,6 +1,5 @@
 """One serving process: start -> load -> serve -> drain -> stop."""
 
-import faulthandler
 import gc
 import logging
 import os
@@ -69,7 +68,6 @@ EXIT_FAILURE: Final = 1
 
 def work(settings: Settings, post: Post) -> None:
     """The whole life of a worker process. On its main thread."""
-    faulthandler.enable()
     log_writer = configure_logs(settings.log_format, settings.log_level, worker=post.number)
     liaison = Liaison(post.supervisor)
     try:

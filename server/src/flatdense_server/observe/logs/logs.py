@@ -5,6 +5,7 @@ An event is a short constant message; its particulars go in `extra`:
     log.info("ready", extra={"model": "mnist", "version": 1})
 """
 
+import faulthandler
 import json
 import logging
 import sys
@@ -33,6 +34,8 @@ def configure_logs(log_format: LogFormat, level: str, **particulars: object) -> 
     if not sys.stderr:  # it was closed when the process started
         logging.disable()
         return None
+
+    faulthandler.enable()  # a crash, or kill -ABRT, writes where each thread stands
 
     def add(record: logging.LogRecord) -> bool:
         vars(record).update(particulars)
