@@ -27,6 +27,7 @@ from flatdense_proto.twin import inference_pb2 as oip
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from prometheus_client import parser
+from publishing import publish
 from server_process import COMMAND, ServerProcess
 
 pytestmark = pytest.mark.usefixtures("compiled")
@@ -137,11 +138,9 @@ def test_each_event_of_a_life_has_one_line(exported_model: Path, tmp_path: Path)
     options = ("--model-dir", str(tmp_path), *ONE_WORKER, "--engine", "aot", "--model-control")
     with ServerProcess(*options) as server:
         server.ready()
-        shutil.copytree(tmp_path / "1", tmp_path / ".aside").rename(tmp_path / "2")
+        publish(tmp_path, 2)
         server.wait_for("swapped", version=2, was=1)
-        shutil.copytree(tmp_path / "1", tmp_path / ".aside")
-        (tmp_path / ".aside" / "weights.safetensors").write_bytes(b"cut short")
-        (tmp_path / ".aside").rename(tmp_path / "3")
+        publish(tmp_path, 3, damaged=True)
         server.wait_for("version refused", version=3)
         shutil.rmtree(tmp_path / "3")
         with grpc.insecure_channel(server.address) as channel:

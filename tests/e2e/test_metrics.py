@@ -20,6 +20,7 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_process import Config, PrometheusProcess, Sample, promtool, scrape_config
+from publishing import publish
 from server_process import ServerProcess
 
 pytestmark = pytest.mark.usefixtures("compiled")
@@ -248,8 +249,7 @@ def test_a_version_that_is_gone_is_gone_from_prometheus(
             prometheus.wait_for(every, lambda found: versions(found) == {"1"})
             handled = 'sum(grpc_server_handled_total{grpc_method="Classify"})'
             prometheus.wait_for(handled, lambda found: found[0].value == 1)
-            aside = Path(shutil.copytree(model_dir / "1", model_dir / ".aside"))
-            aside.rename(model_dir / "2")
+            publish(model_dir, 2)
             server.wait_for_many("swapped", 2)
             assert call(stub, GOOD) == "OK"
         prometheus.wait_for(every, lambda found: versions(found) == {"2"})

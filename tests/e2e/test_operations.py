@@ -16,12 +16,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from conftest import Images, ServerFiles
-from flatdense_artifact import digest_files, read_manifest, write_manifest
 from flatdense_client import Client, FlatdenseError, Overloaded, Tls
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
-from msgspec.structs import replace
 from prometheus_process import Config, PrometheusProcess, scrape_config
+from publishing import publish
 from server_process import ServerProcess
 
 WORKERS: Final = 2
@@ -112,16 +111,6 @@ class Operator:
         """Those that were seen so far, by name."""
         seen = self._prometheus.query("count by (alertname) (max_over_time(ALERTS[1h]))")
         return {sample.labels["alertname"] for sample in seen}
-
-
-def publish(model_dir: Path, version: int, *, damaged: bool = False) -> None:
-    """Copies version 1 aside and renames it, as an export does."""
-    aside = Path(shutil.copytree(model_dir / "1", model_dir / ".aside"))
-    if damaged:
-        manifest = read_manifest(aside)
-        (aside / "weights.safetensors").write_bytes(b"cut short")
-        write_manifest(aside, replace(manifest, files=digest_files(aside)))
-    aside.rename(model_dir / str(version))
 
 
 @pytest.mark.usefixtures("compiled")

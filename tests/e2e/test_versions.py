@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flatdense_artifact import digest_files, read_manifest, write_manifest
 from flatdense_client import Client, NotFound
-from msgspec.structs import replace
+from publishing import publish
 from server_process import ServerProcess
 
 IMAGE = np.zeros((28, 28), np.uint8)
@@ -19,16 +18,6 @@ SWAPS = 10
 AOT = ("--engine", "aot", "--poll-interval-s", "0.05")
 ONE_WORKER = ("--workers", "1")
 """Each worker follows the folder by itself: with one there is one order of events."""
-
-
-def publish(model_dir: Path, version: int, *, damaged: bool = False) -> None:
-    """Copies version 1 aside and renames it, as an export does."""
-    aside = Path(shutil.copytree(model_dir / "1", model_dir / ".aside"))
-    if damaged:
-        manifest = read_manifest(aside)
-        (aside / "weights.safetensors").write_bytes(b"cut short")
-        write_manifest(aside, replace(manifest, files=digest_files(aside)))
-    aside.rename(model_dir / str(version))
 
 
 class Caller(threading.Thread):
