@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flatdense_training.datasets import (
+from flatdense_training.data.datasets import (
     DIGITS,
     TEST_IMAGES,
     TEST_LABELS,
@@ -20,10 +20,10 @@ from flatdense_training.datasets import (
     TRAIN_LABELS,
     Dataset,
 )
-from flatdense_training.idx import UInt8, format_idx
+from flatdense_training.data.idx import UInt8, format_idx
+from flatdense_training.fit.recipe import Recipe
 from flatdense_training.order import Order
-from flatdense_training.recipe import Recipe
-from flatdense_training.screen import Screen
+from flatdense_training.terminal.screen import Screen
 from flatdense_training.workflow import follow
 from rich.console import Console
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from flatdense_training.cli import main
-from flatdense_training.ending import describe_fault
+from flatdense_training.terminal.ending import describe_fault
 
 
 def run(*arguments: str | Path, **environment: str) -> Result:

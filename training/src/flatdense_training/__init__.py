@@ -1,9 +1,9 @@
 """The training job: images in, one more version in the model folder out.
 
-The way of a run, which `cli` and `job` put together:
+The rooms, in the order of a run, which `cli`, `workflow` and `job` put together:
 
-    sources -> split -> model, train -> evaluate -> export -> publish
+    data -> fit -> judge -> export -> aot
 
-TensorFlow is imported by `model`, `train`, `signatures`, `export` and `job` alone, and `cli`
-imports `job` only when the data is there: a wrong folder is reported at once.
+TensorFlow is imported by `fit`, `export`, `aot` and `job` alone, and `workflow` imports `job` only
+when the data is there: a wrong folder is reported at once.
 """

@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from flatdense_training.datasets import DATASETS, MNIST
-from flatdense_training.ending import carry_out, end
-from flatdense_training.options import CONTEXT_SETTINGS, finite, folder_option, option
+from flatdense_training.data.datasets import DATASETS, MNIST
+from flatdense_training.fit.recipe import Recipe
 from flatdense_training.order import CompileChoice, Order
-from flatdense_training.recipe import Recipe
+from flatdense_training.terminal.ending import carry_out, end
+from flatdense_training.terminal.options import CONTEXT_SETTINGS, finite, folder_option, option
 
 LARGEST_SEED = 2**32 - 1
 LARGEST_HIDDEN = 2**16
@@ -136,7 +136,7 @@ def main(  # noqa: PLR0913  # one parameter for each option
         # Here and not above: these take seconds to import, which --help and usage errors need not
         # wait for.
         from flatdense_training.library import compile_library  # noqa: PLC0415
-        from flatdense_training.screen import Screen  # noqa: PLC0415
+        from flatdense_training.terminal.screen import Screen  # noqa: PLC0415
         from flatdense_training.workflow import follow  # noqa: PLC0415
 
         screen = Screen(Console(highlight=False))

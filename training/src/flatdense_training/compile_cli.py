@@ -9,9 +9,9 @@ from rich.console import Console
 from flatdense_training.aot.job import MAX_BATCH_ROWS, CompileOrder, follow
 from flatdense_training.aot.screen import CompileScreen
 from flatdense_training.aot.target import TargetName
-from flatdense_training.ending import carry_out, end
-from flatdense_training.options import CONTEXT_SETTINGS, folder_option, option
-from flatdense_training.pixels import SIDE
+from flatdense_training.data.pixels import SIDE
+from flatdense_training.terminal.ending import carry_out, end
+from flatdense_training.terminal.options import CONTEXT_SETTINGS, folder_option, option
 
 MAX_ROWS = 1 << 14
 MAX_UNITS = 1 << 16

@@ -7,20 +7,20 @@ import numpy as np
 import tensorflow as tf
 from flatdense_artifact import Golden
 
-from flatdense_training.epoch_bar import epoch_bar
+from flatdense_training.data.idx import UInt8
+from flatdense_training.data.pixels import scale
+from flatdense_training.data.split import Splits
 from flatdense_training.errors import AccuracyTooLow
-from flatdense_training.evaluate import Classify, evaluate
-from flatdense_training.export import Version, export
-from flatdense_training.golden import golden_images
-from flatdense_training.idx import UInt8
-from flatdense_training.model import build_model, describe, read_out
+from flatdense_training.export.export import Version, export
+from flatdense_training.export.golden import golden_images
+from flatdense_training.export.record import Run, make_manifest
+from flatdense_training.export.signatures import build_module
+from flatdense_training.fit.model import build_model, describe, read_out
+from flatdense_training.fit.train import make_repeatable, train
+from flatdense_training.judge.evaluate import Classify, evaluate
 from flatdense_training.order import Order
-from flatdense_training.pixels import scale
-from flatdense_training.record import Run, make_manifest
-from flatdense_training.screen import Screen
-from flatdense_training.signatures import build_module
-from flatdense_training.split import Splits
-from flatdense_training.train import make_repeatable, train
+from flatdense_training.terminal.epoch_bar import epoch_bar
+from flatdense_training.terminal.screen import Screen
 
 GOLDEN_TOLERANCE = 1e-4
 """Of a probability, between processors and engines. Each adds in an order of its own, which moves

@@ -8,10 +8,10 @@ from flatdense_training.aot import job
 from flatdense_training.aot.screen import CompileScreen
 from flatdense_training.aot.target import choose_target
 from flatdense_training.aot.toolchain import find_compiler
+from flatdense_training.data.pixels import SIDE
 from flatdense_training.errors import CompileFailed
 from flatdense_training.order import Order
-from flatdense_training.pixels import SIDE
-from flatdense_training.screen import Screen
+from flatdense_training.terminal.screen import Screen
 
 
 def check_compilable() -> None:

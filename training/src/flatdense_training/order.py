@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from flatdense_training.datasets import Dataset
-from flatdense_training.recipe import Recipe
+from flatdense_training.data.datasets import Dataset
+from flatdense_training.fit.recipe import Recipe
 
 CompileChoice = Literal["auto", "yes", "no"]
 

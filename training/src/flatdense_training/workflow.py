@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from flatdense_training.download_bars import download_bars
+from flatdense_training.data.sources import find_source
+from flatdense_training.data.split import split
+from flatdense_training.export.publish import check_writable
 from flatdense_training.library import check_compilable
 from flatdense_training.order import Order
-from flatdense_training.publish import check_writable
 from flatdense_training.quiet import quieten_tensorflow
-from flatdense_training.screen import Screen
-from flatdense_training.sources import find_source
-from flatdense_training.split import split
+from flatdense_training.terminal.download_bars import download_bars
+from flatdense_training.terminal.screen import Screen
 
 
 def follow(order: Order, screen: Screen) -> Path:

@@ -17,7 +17,7 @@ from flatdense_artifact import (
     read_library,
 )
 
-from flatdense_training.forward import forward
+from flatdense_training.judge.forward import forward
 
 Pixels = npt.NDArray[np.uint8 | np.float32]
 

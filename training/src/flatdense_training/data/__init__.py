@@ -1,0 +1,1 @@
+"""What is learnt from: found, read, verified and parted."""

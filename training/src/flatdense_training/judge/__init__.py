@@ -1,0 +1,1 @@
+"""How good a network is on images that it did not learn from."""

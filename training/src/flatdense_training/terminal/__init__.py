@@ -1,0 +1,1 @@
+"""What a person at the command line gives and sees."""
