@@ -14,13 +14,30 @@ from flatdense_server.observe.logs.log_writer import MOST_BYTES, MOST_PLENTIFUL_
 PATIENCE_S = 20.0
 
 
+class Pipe:
+    """A pipe, and what writes lines to it."""
+
+    def __init__(self) -> None:
+        reader, self.descriptor = os.pipe()
+        self.reader: IO[str] = os.fdopen(reader, encoding="utf-8")
+        self.writer = LogWriter(self.descriptor)
+
+    def close(self) -> None:
+        """Ends both ends, the writing one when all that waits was written in vain.
+
+        A line that came later would go to whoever has the descriptor's number by then.
+        """
+        self.reader.close()
+        self.writer.flush()
+        os.close(self.descriptor)
+
+
 @pytest.fixture
-def pipe() -> Iterator[tuple[IO[str], int]]:
-    """The two ends of a pipe."""
-    reader, descriptor = os.pipe()
-    with open(reader, encoding="utf-8") as lines:  # noqa: PTH123 -- not a path
-        yield lines, descriptor
-    os.close(descriptor)
+def pipe() -> Iterator[Pipe]:
+    """A pipe with its writer."""
+    pipe = Pipe()
+    yield pipe
+    pipe.close()
 
 
 def read_lines(lines: IO[str], count: int) -> list[str]:
@@ -52,20 +69,18 @@ class Dropped:
             assert self._changed.wait_for(lambda: self.lines >= lines, PATIENCE_S), self.lines
 
 
-def test_lines_come_in_their_order(pipe: tuple[IO[str], int]) -> None:
+def test_lines_come_in_their_order(pipe: Pipe) -> None:
     """Each once, and all of them before flush() is over."""
-    reader, descriptor = pipe
-    writer = LogWriter(descriptor)
+    reader, writer = pipe.reader, pipe.writer
     for number in range(500):
         writer.handle(line(f"line {number}"))
     writer.flush()
     assert read_lines(reader, 500) == [f"line {number}" for number in range(500)]
 
 
-def test_a_reader_that_does_not_read_keeps_nobody_waiting(pipe: tuple[IO[str], int]) -> None:
+def test_a_reader_that_does_not_read_keeps_nobody_waiting(pipe: Pipe) -> None:
     """What finds no place is dropped and counted, and told of when there is a reader again."""
-    reader, descriptor = pipe
-    writer, dropped = LogWriter(descriptor), Dropped()
+    reader, writer, dropped = pipe.reader, pipe.writer, Dropped()
     writer.report_to(dropped.count)
     text = "x" * 9_999
     offered = 3 * MOST_BYTES // len(text)
@@ -83,10 +98,9 @@ def test_a_reader_that_does_not_read_keeps_nobody_waiting(pipe: tuple[IO[str], i
     assert dropped.lines == lost
 
 
-def test_lines_of_the_access_log_leave_room_for_others(pipe: tuple[IO[str], int]) -> None:
+def test_lines_of_the_access_log_leave_room_for_others(pipe: Pipe) -> None:
     """However many come, a line of another kind finds its place behind them."""
-    reader, descriptor = pipe
-    writer, dropped = LogWriter(descriptor), Dropped()
+    reader, writer, dropped = pipe.reader, pipe.writer, Dropped()
     writer.report_to(dropped.count)
     text = "x" * 9_999
     for _ in range(2 * MOST_PLENTIFUL_BYTES // len(text)):
@@ -99,11 +113,10 @@ def test_lines_of_the_access_log_leave_room_for_others(pipe: tuple[IO[str], int]
         continue
 
 
-def test_a_closed_pipe_costs_lines_alone(pipe: tuple[IO[str], int]) -> None:
+def test_a_closed_pipe_costs_lines_alone(pipe: Pipe) -> None:
     """They are counted, and whoever logs hears nothing of it."""
-    reader, descriptor = pipe
-    reader.close()
-    writer, dropped = LogWriter(descriptor), Dropped()
+    pipe.reader.close()
+    writer, dropped = pipe.writer, Dropped()
     writer.handle(line("before anybody counts"))
     writer.flush()
     writer.report_to(dropped.count)
@@ -122,21 +135,19 @@ def test_a_full_disk_costs_lines_alone() -> None:
         writer.flush()
 
 
-def test_a_descriptor_that_does_not_wait_is_waited_for(pipe: tuple[IO[str], int]) -> None:
+def test_a_descriptor_that_does_not_wait_is_waited_for(pipe: Pipe) -> None:
     """Whoever made it so, for all who have it: no line is lost."""
-    reader, descriptor = pipe
-    os.set_blocking(descriptor, False)
-    writer = LogWriter(descriptor)
+    reader, writer = pipe.reader, pipe.writer
+    os.set_blocking(pipe.descriptor, False)
     text = "x" * 9_999
     for _ in range(50):
         writer.handle(line(text))
     assert read_lines(reader, 50) == [text] * 50
 
 
-def test_a_flush_is_bounded(pipe: tuple[IO[str], int]) -> None:
+def test_a_flush_is_bounded(pipe: Pipe) -> None:
     """A process whose reader does not read ends all the same."""
-    _, descriptor = pipe
-    writer = LogWriter(descriptor)
+    writer = pipe.writer
     for _ in range(100):
         writer.handle(line("x" * 9_999))
     flushed = threading.Thread(target=writer.flush, daemon=True)
@@ -145,10 +156,9 @@ def test_a_flush_is_bounded(pipe: tuple[IO[str], int]) -> None:
     assert not flushed.is_alive()
 
 
-def test_a_line_that_cannot_be_made_is_dropped(pipe: tuple[IO[str], int]) -> None:
+def test_a_line_that_cannot_be_made_is_dropped(pipe: Pipe) -> None:
     """The fault stays with it: nothing is raised, and the next line is written."""
-    reader, descriptor = pipe
-    writer, dropped = LogWriter(descriptor), Dropped()
+    reader, writer, dropped = pipe.reader, pipe.writer, Dropped()
     writer.report_to(dropped.count)
     broken = line("%d of what?")
     broken.args = ("no number",)

@@ -1,0 +1,85 @@
+"""Digits of 28x28 drawn anew on a canvas of 280x280, as somebody would with a pen."""
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from scipy.ndimage import distance_transform_edt
+
+CANVAS_PIXELS = 280
+
+Ink = npt.NDArray[np.float32]
+"""[280, 280] how much of each pixel is ink: 0 to 1."""
+
+Digit = npt.NDArray[np.uint8]
+"""[28, 28] light ink on a dark ground."""
+
+Mask = npt.NDArray[np.bool_]
+
+_GRID_PIXELS = 140
+"""The side at which the middle of strokes is found."""
+
+_HALF_INKED = 96
+"""What a pixel of 28x28 is at the edge of a stroke: less than half, for hairlines are dim there."""
+
+_SOFT_EDGE = 24
+
+
+def draw_outline(digit: Digit) -> Ink:
+    """The digit's own shape, filled."""
+    return _fill(_enlarge(digit, CANVAS_PIXELS))
+
+
+def draw_with_pen(digit: Digit, width_pixels: float | None = None) -> Ink:
+    """The middle of the digit's strokes, drawn with a round pen; else one as wide as its own."""
+    shape = _enlarge(digit, _GRID_PIXELS) > _HALF_INKED
+    middle = thin(shape)
+    scale = CANVAS_PIXELS / _GRID_PIXELS
+    width = scale * shape.sum() / middle.sum() if width_pixels is None else width_pixels
+    away = _resize(distance_transform_edt(~middle).astype(np.float32), CANVAS_PIXELS) * scale
+    return (width / 2 - away + 0.5).clip(0, 1)
+
+
+def place(ink: Ink, random: np.random.Generator) -> Ink:
+    """The same smaller, somewhere on the canvas."""
+    side = int(random.integers(CANVAS_PIXELS * 4 // 10, CANVAS_PIXELS + 1))
+    x, y = (int(start) for start in random.integers(0, CANVAS_PIXELS - side + 1, 2))
+    canvas = np.zeros_like(ink)
+    canvas[y : y + side, x : x + side] = _resize(ink, side).clip(0, 1)
+    return canvas
+
+
+def thin(shape: Mask) -> Mask:
+    """The middle of strokes, one pixel wide and as connected as they are (Zhang and Suen, 1984)."""
+    thinned = np.pad(shape, 1)
+    is_changing = True
+    while is_changing:
+        is_changing = False
+        for first, second in (((0, 2, 4), (2, 4, 6)), ((0, 2, 6), (0, 4, 6))):
+            ring = _neighbours(thinned)
+            count = ring.sum(axis=0)
+            turns = (~ring & np.roll(ring, -1, axis=0)).sum(axis=0)
+            gone = thinned[1:-1, 1:-1] & (count >= 2) & (count <= 6) & (turns == 1)  # noqa: PLR2004
+            gone &= ~ring[list(first)].all(axis=0) & ~ring[list(second)].all(axis=0)
+            thinned[1:-1, 1:-1] &= ~gone
+            is_changing |= bool(gone.any())
+    return thinned[1:-1, 1:-1]
+
+
+def _neighbours(padded: Mask) -> Mask:
+    """[8, H, W] the pixel above each, and on round it clockwise."""
+    around = ((0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0), (0, 0))
+    height, width = (side - 2 for side in padded.shape)
+    return np.stack([padded[y : y + height, x : x + width] for y, x in around])
+
+
+def _fill(enlarged: Ink) -> Ink:
+    return ((enlarged - _HALF_INKED) / _SOFT_EDGE + 0.5).clip(0, 1)
+
+
+def _enlarge(digit: Digit, side: int) -> Ink:
+    return _resize(digit.astype(np.float32), side)
+
+
+def _resize(grey: Ink, side: int) -> Ink:
+    image = Image.fromarray(np.ascontiguousarray(grey, np.float32))
+    return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC))
