@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, label
 
 CANVAS_PIXELS = 280
 
@@ -23,20 +23,35 @@ _HALF_INKED = 96
 
 _SOFT_EDGE = 24
 
+_SPECK = 0.04
+"""The greatest part of a digit's ink that is a speck."""
+
+_BLOT = 1.5
+"""How many times as thick as the digit's strokes a blot of ink is."""
+
 
 def draw_outline(digit: Digit) -> Ink:
     """The digit's own shape, filled."""
-    return _fill(_enlarge(digit, CANVAS_PIXELS))
+    enlarged = _resize(digit, CANVAS_PIXELS)
+    return ((enlarged - _HALF_INKED) / _SOFT_EDGE + 0.5).clip(0, 1)
 
 
 def draw_with_pen(digit: Digit, width_pixels: float | None = None) -> Ink:
-    """The middle of the digit's strokes, drawn with a round pen; else one as wide as its own."""
-    shape = _enlarge(digit, _GRID_PIXELS) > _HALF_INKED
-    middle = thin(shape)
+    """The digit's strokes anew, by a round pen of a width; else of the width of its own.
+
+    Where the digit is blotted, as where a loop was filled, so is this. Specks are left out.
+    """
     scale = CANVAS_PIXELS / _GRID_PIXELS
-    width = scale * shape.sum() / middle.sum() if width_pixels is None else width_pixels
-    away = _resize(distance_transform_edt(~middle).astype(np.float32), CANVAS_PIXELS) * scale
-    return (width / 2 - away + 0.5).clip(0, 1)
+    shape = _drop_specks(_resize(digit, _GRID_PIXELS) > _HALF_INKED)
+    inside = distance_transform_edt(shape)
+    middle = thin(shape)
+    own = float(np.median(inside[middle]))
+    wanted = own if width_pixels is None else width_pixels / 2 / scale
+    reach = wanted - distance_transform_edt(~middle)
+    blot = inside > _BLOT * own
+    if blot.any():
+        reach = np.maximum(reach, wanted + (_BLOT - 1) * own - distance_transform_edt(~blot))
+    return (_resize(reach, CANVAS_PIXELS) * scale + 0.5).clip(0, 1)
 
 
 def place(ink: Ink, random: np.random.Generator) -> Ink:
@@ -72,14 +87,12 @@ def _neighbours(padded: Mask) -> Mask:
     return np.stack([padded[y : y + height, x : x + width] for y, x in around])
 
 
-def _fill(enlarged: Ink) -> Ink:
-    return ((enlarged - _HALF_INKED) / _SOFT_EDGE + 0.5).clip(0, 1)
+def _drop_specks(shape: Mask) -> Mask:
+    parts, _ = label(shape, structure=np.ones((3, 3)))
+    sizes = np.bincount(parts.ravel())
+    return shape & (sizes >= _SPECK * shape.sum())[parts]
 
 
-def _enlarge(digit: Digit, side: int) -> Ink:
-    return _resize(digit.astype(np.float32), side)
-
-
-def _resize(grey: Ink, side: int) -> Ink:
+def _resize(grey: npt.NDArray[np.generic], side: int) -> Ink:
     image = Image.fromarray(np.ascontiguousarray(grey, np.float32))
     return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC))

@@ -37,6 +37,9 @@ METRICS_PAGE: Final = ROOT / "docs" / "metrics.md"
 DRIFT: Final = ROOT / "bench" / "results" / "drift.json"
 DRIFT_PAGE: Final = ROOT / "docs" / "decisions" / "0011-drift.md"
 
+TRAINING: Final = ROOT / "bench" / "results" / "training.json"
+TRAINING_PAGE: Final = ROOT / "docs" / "training.md"
+
 SECTION: Final = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- end -->)", re.DOTALL)
 """The part of a document that a benchmark writes."""
 
@@ -436,6 +439,37 @@ def render_drift(results: Results) -> str:
         f"second {results['draws']:,} windows of each size, drawn from unchanged ones, and of the "
         f"four features the worst. The reference has {results['reference_rows']:,} rows. "
         "`bench/drift.py` makes both."
+    )
+    return "\n".join([*lines, "", note]) + "\n"
+
+
+def render_training(results: Results) -> str:
+    """How fast training is: the tables and the machine, in Markdown."""
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    lines = ["| distorted images a second, one core | |", "|---|---|"]
+    lines += [
+        f"| {name} | {describe_spread(rates)} |"
+        for name, rates in results["images_a_second"].items()
+    ]
+    lines += [
+        "",
+        "| an epoch of 55,000 images | seconds | of it waiting for images |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | {statistics.median(found['epoch_s']):.2f} "
+        f"({min(found['epoch_s']):.2f} to {max(found['epoch_s']):.2f}) "
+        f"| {statistics.median(found['waited_s']):.3f} "
+        f"({min(found['waited_s']):.3f} to {max(found['waited_s']):.3f}) |"
+        for name, found in results["epochs"].items()
+    ]
+    whole = results["standard"]
+    note = (
+        f"Medians, least to most, in turn (`bench/training.py`). The whole command with the preset "
+        f"`standard` took {whole['whole_s']:.0f} s, {whole['fitting_s']:.0f} of them fitting, "
+        f"{whole['waited_s']:.1f} of those waiting for images, and reached "
+        f"{whole['test_accuracy']:.2%} of the test images. {versions}, on "
+        f"{describe(results['machine'])}."
     )
     return "\n".join([*lines, "", note]) + "\n"
 

@@ -31,7 +31,7 @@ def main() -> None:
     """Runs every step; raises where one fails."""
     with tempfile.TemporaryDirectory(prefix="flatdense-demo-") as folder:
         screen.rule("Train on the digits inside scikit-learn, and export")
-        run("flatdense-train", "--dataset", "digits", "--model-dir", folder)
+        run("flatdense-train", "--preset", "quick", "--dataset", "digits", "--model-dir", folder)
         screen.rule("Serve")
         with ServerProcess("--model-dir", folder) as server:
             ready = server.ready()

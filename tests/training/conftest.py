@@ -21,7 +21,7 @@ from flatdense_training.data.datasets import (
     Dataset,
 )
 from flatdense_training.data.idx import UInt8, format_idx
-from flatdense_training.fit.recipe import Recipe
+from flatdense_training.fit.plan import Plan
 from flatdense_training.order import Order
 from flatdense_training.terminal.screen import Screen
 from flatdense_training.workflow import follow
@@ -52,7 +52,6 @@ def tiny(arrays: dict[str, UInt8]) -> Dataset:
         sha256={
             name: hashlib.sha256(format_idx(array)).hexdigest() for name, array in arrays.items()
         },
-        epochs=1,
         min_accuracy=0,
     )
 
@@ -123,12 +122,16 @@ def serve() -> Iterator[Callable[[Mapping[str, bytes]], tuple[str, list[str]]]]:
 def make_order(model_dir: Path, *, epochs: int = 12, min_accuracy: float = 0.8) -> Order:
     """An order for a small, quick model of the embedded digits."""
     return Order(
-        dataset=DIGITS,
+        datasets=(DIGITS,),
+        class_names=None,
         data_dir=None,
-        cache_dir=model_dir / "no-cache",
+        cache_dir=model_dir.with_name(f"{model_dir.name}-cache"),
         model_dir=model_dir,
         hidden_units=32,
-        recipe=Recipe(epochs=epochs),
+        plan=Plan(preset="quick", epochs=epochs, batch_rows=128),
+        resume=False,
+        logdir=None,
+        drawn_digits=True,
         min_accuracy=min_accuracy,
         compile="no",
     )

@@ -51,7 +51,13 @@ def test_every_option_has_its_variable_in_the_help() -> None:
         (["--min-accuracy", "nan"], "nan is not a finite number"),
         (["--min-accuracy", "97"], "97.0 is not in the range"),
         (["--seed", "-1"], "-1 is not in the range"),
-        (["--dataset", "cifar"], "'cifar' is not one of 'mnist', 'fashion-mnist', 'digits'"),
+        (["--dataset", "cifar"], "'cifar' is not one of 'mnist', 'fashion-mnist', 'digits', and"),
+        (["--dataset", "digits", "--dataset", "digits"], "digits is named twice"),
+        (["--dataset", "."] * 2, "is named twice"),
+        (["--dataset", "~nobody-of-that-name/x"], "Give the path in full"),
+        (["--class-names", "a,b,a"], "class 2 is called 'a', as is class 0"),
+        (["--class-names", "a,,b"], "which is empty"),
+        (["--class-names", "a"], "has one class, 'a'"),
         (["--data-dir", "~nobody-of-that-name/x"], "Give the folder in full"),
     ],
 )
@@ -97,3 +103,38 @@ def test_fault_report_keeps_the_traceback_off_the_screen() -> None:
     assert "Traceback" not in message
     assert "Traceback" in text
     assert "ZeroDivisionError" in message
+
+
+def test_datasets_from_the_environment(tmp_path: Path) -> None:
+    """FLATDENSE_DATASET names several, separated by spaces; a path among them is the user's own."""
+    (tmp_path / "own").mkdir()
+    result = run("--model-dir", tmp_path / "models", FLATDENSE_DATASET=f"digits {tmp_path / 'own'}")
+    assert result.exit_code == 1
+    assert f"Error: {tmp_path / 'own'} is empty" in result.output
+
+
+def test_a_name_goes_before_a_folder_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`mnist` is the dataset, whatever lies here; `./mnist` is the folder."""
+    (tmp_path / "mnist").mkdir()
+    monkeypatch.chdir(tmp_path)
+    named = run("--dataset", "mnist", "--data-dir", tmp_path / "absent")
+    assert "absent cannot be read" in named.output
+    assert "Error: mnist is empty" in run("--dataset", "./mnist").output
+
+
+def test_own_data_is_judged_before_tensorflow_is_loaded(tmp_path: Path) -> None:
+    """What is wrong with a user's data is told in a sentence, at once."""
+    (tmp_path / "own").mkdir()
+    code = (
+        "import sys; sys.modules['tensorflow'] = None;"
+        "from flatdense_training.cli import main; main(sys.argv[1:])"
+    )
+    options = ["--dataset", tmp_path / "own", "--model-dir", tmp_path / "models"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *options], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"Error: {tmp_path / 'own'} is empty" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -63,7 +63,19 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     batch_rows: Count
     optimizer: str
     learning_rate: float
+    """The highest."""
     duration_s: float
+    preset: str | None = None
+    """The recipe's name."""
+    weight_decay: float = 0.0
+    averaging: float = 0.0
+    """How much of the running mean of the weights a step keeps; 0: there was no mean."""
+    distortion: dict[str, float] | None = None
+    """How far images were distorted: figure -> its value; None: they were not."""
+    teacher: str | None = None
+    """Whose answers were learnt instead of the labels, in words."""
+    temperature: float = 1.0
+    """What logits were divided by after the training: it is in the weights."""
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True):

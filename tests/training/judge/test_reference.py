@@ -39,11 +39,9 @@ def test_features() -> None:
     images[1, :14] = 128
     images[2, :14] = 127
     evaluation = Evaluation(
-        rows=4,
-        correct=4,
-        loss=0,
+        labels=np.zeros(4, np.uint8),
+        probabilities=np.array([[0.4], [0.95], [0.9999], [1]], np.float32),
         classes=np.array([0, 9, 9, 3]),
-        confidences=np.array([0.4, 0.95, 0.9999, 1], np.float32),
     )
     examples = Examples(images=images, labels=np.zeros(4, np.uint8))
     reference = make_reference(examples, evaluation, classes=10)
@@ -61,7 +59,9 @@ def test_half_ink_is_above_one_half() -> None:
     images = np.zeros((2, 28, 28), np.uint8)
     images[0], images[1] = 127, 128
     evaluation = Evaluation(
-        rows=2, correct=2, loss=0, classes=np.zeros(2, np.int64), confidences=np.ones(2, np.float32)
+        labels=np.zeros(2, np.uint8),
+        probabilities=np.ones((2, 1), np.float32),
+        classes=np.zeros(2, np.int64),
     )
     examples = Examples(images=images, labels=np.zeros(2, np.uint8))
     ink = make_reference(examples, evaluation, classes=10)["ink_share"]

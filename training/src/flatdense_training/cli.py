@@ -5,9 +5,12 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from flatdense_training.data.datasets import DATASETS, MNIST
-from flatdense_training.fit.recipe import Recipe
-from flatdense_training.order import CompileChoice, Order
+from flatdense_training.compare_cli import Request, carry_out_comparison
+from flatdense_training.data.datasets import DATASETS, MNIST, Dataset
+from flatdense_training.fit.plan import Plan
+from flatdense_training.fit.presets import PRESETS, STANDARD
+from flatdense_training.order import HIDDEN_UNITS, CompileChoice, Order
+from flatdense_training.terminal.data_options import each_once, find_dataset, split_names
 from flatdense_training.terminal.ending import carry_out, end
 from flatdense_training.terminal.options import CONTEXT_SETTINGS, finite, folder_option, option
 
@@ -15,9 +18,15 @@ LARGEST_SEED = 2**32 - 1
 LARGEST_HIDDEN = 2**16
 
 
-def by_dataset(what: str) -> str:
+def by_dataset(what: str, otherwise: object) -> str:
     """The defaults that depend on the dataset, for the help."""
-    return ", ".join(f"{getattr(dataset, what)} for {name}" for name, dataset in DATASETS.items())
+    known = (f"{getattr(dataset, what)} for {name}" for name, dataset in DATASETS.items())
+    return f"{', '.join(known)}, {otherwise} for your own"
+
+
+def by_preset() -> str:
+    """What the presets are, for the help."""
+    return "; ".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items())
 
 
 @click.command(
@@ -26,16 +35,31 @@ def by_dataset(what: str) -> str:
 )
 @option(
     "--dataset",
-    "dataset_name",
-    type=click.Choice(list(DATASETS)),
-    default=MNIST.name,
+    "datasets",
+    type=find_dataset,
+    metavar="NAME|PATH",
+    multiple=True,
+    default=[MNIST.name],
+    callback=each_once,
     envvar="FLATDENSE_DATASET",
-    help="What to train on; `digits` are embedded in scikit-learn: no folder, no network.",
+    help="What to train on: mnist, fashion-mnist, digits (embedded in scikit-learn: no folder, no "
+    "network), or the path of your own: a folder with one folder of 28x28 images for each class, "
+    "or those below train and test; a folder with IDX files by MNIST's names; or an .npz with "
+    "x_train, y_train and perhaps x_test, y_test. Given several times (in the variable: separated "
+    "by spaces), they are learnt together.",
+)
+@option(
+    "--class-names",
+    metavar="A,B,C",
+    callback=split_names,
+    show_default="as the data calls them",
+    help="What to call the 2 to 10 classes, in the order of the labels or of the folders, which "
+    "are sorted as people do. The folders' own names in another order give that order.",
 )
 @folder_option(
     "--data-dir",
-    help="Folder with the original IDX files, gzipped or not, or the Keras archive <dataset>.npz; "
-    "or such an archive itself.",
+    help="Folder with the original IDX files of a dataset that is named, gzipped or not, or the "
+    "Keras archive <dataset>.npz; or such an archive itself.",
 )
 @folder_option(
     "--cache-dir",
@@ -50,27 +74,51 @@ def by_dataset(what: str) -> str:
 @option(
     "--hidden",
     type=click.IntRange(1, LARGEST_HIDDEN),
-    default=256,
+    default=HIDDEN_UNITS,
     help="Width of the hidden layer.",
+)
+@option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    default=STANDARD,
+    help=f"{by_preset()}. The options below change it.",
 )
 @option(
     "--epochs",
     type=click.IntRange(1),
-    show_default=by_dataset("epochs"),
+    show_default="the preset's, more where there are few images",
     help="Passes over the training images.",
 )
 @option(
     "--batch-rows",
     type=click.IntRange(1),
-    default=128,
+    show_default="the preset's",
     help="Images in one training step.",
 )
 @option(
     "--learning-rate",
     type=click.FloatRange(0, min_open=True),
     callback=finite,
-    default=0.005,
-    help="Of the first step; it falls to 0 along a half cosine.",
+    show_default="the preset's",
+    help="The highest; it is climbed to at first, and falls to 0 along a half cosine.",
+)
+@option(
+    "--patience",
+    type=click.IntRange(1),
+    show_default="never",
+    help="Stop after so many epochs without a better validation loss, and take the best weights.",
+)
+@option(
+    "--distort/--no-distort",
+    default=None,
+    show_default="the preset's",
+    help="Turn, scale, shear, shift and bend the images a little, in another way each epoch.",
+)
+@option(
+    "--teacher/--no-teacher",
+    default=None,
+    show_default="the preset's",
+    help="First train a convolutional network, then learn its answers instead of the labels.",
 )
 @option(
     "--seed",
@@ -79,10 +127,26 @@ def by_dataset(what: str) -> str:
     help="The same seed gives the same model on the same machine.",
 )
 @option(
+    "--resume",
+    is_flag=True,
+    help="Go on where the same run was stopped, with the same result as if it had not been. Where "
+    "there is nothing to go on from, start from the beginning.",
+)
+@folder_option(
+    "--logdir",
+    help="Folder for the curves as TensorBoard reads them.",
+)
+@option(
+    "--report-digits/--no-report-digits",
+    default=True,
+    help="Show the hardest test images in the report. Leave them out of what is published: a "
+    "dataset's images are not yours to give.",
+)
+@option(
     "--min-accuracy",
     type=click.FloatRange(0, 1),
     callback=finite,
-    show_default=by_dataset("min_accuracy"),
+    show_default=by_dataset("min_accuracy", "the share of the most frequent class"),
     help="Fraction of the test images that must be right, or nothing is exported.",
 )
 @option(
@@ -94,41 +158,75 @@ def by_dataset(what: str) -> str:
     help="Compile the network after the export, to be served without TensorFlow. "
     "auto: where there is a C++ compiler.",
 )
+@option(
+    "--compare",
+    "versions",
+    type=click.IntRange(1),
+    nargs=2,
+    metavar="A B",
+    help="Train nothing: show two versions of --model-dir side by side, on the test images of what "
+    "they were trained on, and whether they really differ.",
+)
 @click.version_option(package_name="flatdense-training")
 def main(  # noqa: PLR0913  # one parameter for each option
     *,
-    dataset_name: str,
+    datasets: tuple[Dataset | Path, ...],
+    class_names: tuple[str, ...] | None,
     data_dir: Path | None,
     cache_dir: Path,
     model_dir: Path,
     hidden: int,
+    preset: str,
     epochs: int | None,
-    batch_rows: int,
-    learning_rate: float,
+    batch_rows: int | None,
+    learning_rate: float | None,
+    patience: int | None,
+    distort: bool | None,
+    teacher: bool | None,
     seed: int,
+    resume: bool,
+    logdir: Path | None,
+    report_digits: bool,
     min_accuracy: float | None,
     compile_choice: CompileChoice,
+    versions: tuple[int, int] | None,
 ) -> None:
     """Trains the classifier and exports it for flatdense-server.
 
-    A network of 28x28 pixels, one hidden layer and ten classes is trained, judged on the test
-    images, and exported as a SavedModel. Then the network is compiled ahead of time, unless that
-    was done before.
+    A network of 28x28 pixels, one hidden layer and two to ten classes is trained, judged on the
+    test images, and exported as a SavedModel. Then the network is compiled ahead of time, unless
+    that was done before.
     """
-    dataset = DATASETS[dataset_name]
+    if versions is not None:
+        request = Request(
+            versions=versions,
+            model_dir=model_dir,
+            datasets=datasets,
+            data_dir=data_dir,
+            cache_dir=cache_dir,
+        )
+        end(carry_out_comparison(request))
     order = Order(
-        dataset=dataset,
+        datasets=datasets,
+        class_names=class_names,
         data_dir=data_dir,
         cache_dir=cache_dir,
         model_dir=model_dir,
         hidden_units=hidden,
-        recipe=Recipe(
-            epochs=epochs or dataset.epochs,
+        plan=Plan(
+            preset=preset,
+            epochs=epochs,
             batch_rows=batch_rows,
             learning_rate=learning_rate,
+            patience_epochs=patience,
+            distort=distort,
+            teach=teacher,
             seed=seed,
         ),
-        min_accuracy=dataset.min_accuracy if min_accuracy is None else min_accuracy,
+        resume=resume,
+        logdir=logdir,
+        drawn_digits=report_digits,
+        min_accuracy=min_accuracy,
         compile=compile_choice,
     )
 

@@ -3,12 +3,17 @@
 TrainingError
 ├── DataMissing        a file or folder of the dataset is not there, or cannot be opened
 ├── DataDamaged        a file is there and is not what it should be
+├── DataUnfit          the data is there and whole, and cannot be learnt from as it is
 ├── DownloadFailed     no mirror gave the data
+├── RunUnderWay        another process does the same run
+├── CheckpointsUnwritable  there is no place for what a stopped run goes on from
+├── LogUnwritable      the curves cannot be written
 ├── TrainingDiverged   the loss became NaN or infinite
 ├── AccuracyTooLow     the model is not good enough to be exported
 ├── ExportFailed       the version could not be written, or does not answer as the trained model
 │                      does
-└── CompileFailed      the library could not be compiled, or does not give the right answers
+├── CompileFailed      the library could not be compiled, or does not give the right answers
+└── ComparisonFailed   two versions cannot be compared
 
 Each message says what was wrong, what was expected, and what to do.
 """
@@ -26,8 +31,24 @@ class DataDamaged(TrainingError):
     """A file of the dataset is there and is not what it should be."""
 
 
+class DataUnfit(TrainingError):
+    """The data is there and whole, and cannot be learnt from as it is."""
+
+
 class DownloadFailed(TrainingError):
     """No mirror gave the data."""
+
+
+class RunUnderWay(TrainingError):
+    """Another process does the same run."""
+
+
+class CheckpointsUnwritable(TrainingError):
+    """There is no place for what a stopped run goes on from."""
+
+
+class LogUnwritable(TrainingError):
+    """The curves cannot be written."""
 
 
 class TrainingDiverged(TrainingError):
@@ -44,3 +65,7 @@ class ExportFailed(TrainingError):
 
 class CompileFailed(TrainingError):
     """The library could not be compiled, or does not give the right answers."""
+
+
+class ComparisonFailed(TrainingError):
+    """Two versions cannot be compared."""

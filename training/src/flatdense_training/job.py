@@ -5,21 +5,27 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from flatdense_artifact import Golden
+from flatdense_artifact import Golden, Weights
 
 from flatdense_training.data.idx import UInt8
-from flatdense_training.data.pixels import scale
-from flatdense_training.data.split import Splits
+from flatdense_training.data.material import Material
+from flatdense_training.data.pixels import SIDE
 from flatdense_training.errors import AccuracyTooLow
 from flatdense_training.export.export import Version, export
 from flatdense_training.export.golden import golden_images
 from flatdense_training.export.record import Run, make_manifest
 from flatdense_training.export.signatures import build_module
-from flatdense_training.fit.model import build_model, describe, read_out
-from flatdense_training.fit.train import make_repeatable, train
-from flatdense_training.judge.evaluate import Classify, evaluate
+from flatdense_training.fit.calibration import find_temperature, soften
+from flatdense_training.fit.fitting import as_float
+from flatdense_training.fit.networks import build_student, describe, read_out
+from flatdense_training.fit.recipe import Recipe
+from flatdense_training.fit.train import Trained, make_repeatable
+from flatdense_training.fit.wording import tell_recipe
+from flatdense_training.judge.by_part import by_part
+from flatdense_training.judge.evaluate import Classify, Evaluation, evaluate
 from flatdense_training.order import Order
-from flatdense_training.terminal.epoch_bar import epoch_bar
+from flatdense_training.report.findings import Findings
+from flatdense_training.stages import fit, kept, use_threads
 from flatdense_training.terminal.screen import Screen
 
 GOLDEN_TOLERANCE = 1e-4
@@ -27,52 +33,95 @@ GOLDEN_TOLERANCE = 1e-4
 one by about 2e-6; wrong weights move one by a hundredth and more."""
 
 
-def run(order: Order, splits: Splits, screen: Screen) -> Path:
+def run(order: Order, material: Material, screen: Screen) -> Path:
     """Trains, evaluates, exports, and gives the new version's folder.
 
-    Seeds the whole process. Raises TrainingDiverged, AccuracyTooLow or ExportFailed; nothing is
-    exported then, nor after Ctrl-C.
+    Seeds the whole process. Raises RunUnderWay, CheckpointsUnwritable, LogUnwritable,
+    TrainingDiverged, AccuracyTooLow or ExportFailed; nothing is exported then, nor after Ctrl-C.
     """
-    make_repeatable(order.recipe.seed)
-    model = build_model(hidden_units=order.hidden_units, classes=len(order.dataset.class_names))
-    screen.model(describe(model))
-    duration_s = fit(order, splits, model, screen)
-    weights = read_out(model)
+    classes = len(material.dataset.class_names)
+    recipe = order.plan.recipe(len(material.splits.train))
+    use_threads()
+    make_repeatable(recipe.seed)
+    network = build_student(hidden_units=order.hidden_units, classes=classes)
+    initial = read_out(network)
+    screen.model(describe(network))
+    with kept(order, material, recipe) as checkpoints:
+        trained = fit(network, recipe, order, material, checkpoints, screen)
+        folder = conclude(trained, initial, recipe, order, material, screen)
+    screen.exported(folder, order.model_dir)
+    return folder
+
+
+def conclude(
+    trained: Trained,
+    initial: Weights,
+    recipe: Recipe,
+    order: Order,
+    material: Material,
+    screen: Screen,
+) -> Path:
+    """Calibrates, judges, reports and exports what was trained."""
+    dataset, splits = material.dataset, material.splits
+    temperature = find_temperature(
+        trained.fitting.answer(splits.validation.images), splits.validation.labels
+    )
+    screen.calibrated(temperature)
+    weights = soften(read_out(trained.fitting.mean), temperature)
     module = build_module(weights)
     classify = classifier(module)
     validation, test = (
         evaluate(classify, examples) for examples in (splits.validation, splits.test)
     )
     screen.result(validation, test)
-    if not test.accuracy >= order.min_accuracy:
+    if len(material.parts) > 1:
+        screen.parts(by_part(material.parts, test))
+    check_accuracy(test, dataset.min_accuracy if order.min_accuracy is None else order.min_accuracy)
+    manifest = make_manifest(
+        Run(
+            dataset=dataset,
+            splits=splits,
+            preset=order.plan.preset,
+            recipe=recipe,
+            architecture=describe(trained.fitting.mean),
+            epochs=len(trained.epochs),
+            duration_s=trained.duration_s,
+            temperature=temperature,
+            validation=validation,
+            test=test,
+            golden=make_golden(trained.fitting.mean, temperature),
+        )
+    )
+    findings = Findings(
+        manifest=manifest,
+        data_title=dataset.title,
+        recipe=tell_recipe(recipe),
+        command=order.command,
+        epochs=trained.epochs,
+        validation=validation,
+        test=test,
+        test_examples=splits.test,
+        initial=initial,
+        trained=weights,
+        classify=classify,
+        temperature=temperature,
+        drawn_digits=order.drawn_digits,
+    )
+    with screen.waiting("Writing the report"):
+        return export(
+            Version(module=module, weights=weights, manifest=manifest, findings=findings),
+            order.model_dir,
+        )
+
+
+def check_accuracy(test: Evaluation, least: float) -> None:
+    """Raises AccuracyTooLow below the least."""
+    if not test.accuracy >= least:
         raise AccuracyTooLow(
-            f"The test accuracy is {test.accuracy:.4f}, expected at least {order.min_accuracy}: "
+            f"The test accuracy is {test.accuracy:.4f}, expected at least {least}: "
             "the model was not exported. "
             "Train longer by --epochs, or accept less by --min-accuracy."
         )
-    manifest = make_manifest(
-        Run(
-            dataset=order.dataset,
-            splits=splits,
-            recipe=order.recipe,
-            architecture=describe(model),
-            duration_s=duration_s,
-            validation=validation,
-            test=test,
-            golden=make_golden(model),
-        )
-    )
-    folder = export(Version(module=module, weights=weights, manifest=manifest), order.model_dir)
-    screen.exported(folder, order.model_dir)
-    return folder
-
-
-def fit(order: Order, splits: Splits, model: keras.Model, screen: Screen) -> float:
-    """Trains the model in place, with a progress bar, and gives the seconds it took."""
-    steps = order.recipe.steps_per_epoch(len(splits.train))
-    screen.training(order.recipe, steps)
-    with epoch_bar(screen.console, epochs=order.recipe.epochs, steps_per_epoch=steps) as bar:
-        return train(model, splits, order.recipe, bar)
 
 
 def classifier(module: tf.Module) -> Classify:
@@ -85,11 +134,11 @@ def classifier(module: tf.Module) -> Classify:
     return classify
 
 
-def make_golden(model: keras.Model) -> Golden:
+def make_golden(network: keras.Model, temperature: float) -> Golden:
     """The golden images and what Keras itself answers to them."""
     images = golden_images()
-    pixels = scale(images).reshape(-1, *model.input_shape[1:])
-    probabilities = np.asarray(model(pixels, training=False))
+    logits = network(as_float(images.reshape(-1, SIDE, SIDE)), training=False)
+    probabilities = np.asarray(keras.ops.softmax(logits / temperature))
     return Golden(
         images=images.tobytes(),
         probabilities=probabilities.tolist(),

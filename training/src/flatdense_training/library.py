@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flatdense_artifact import NetworkShape
+from flatdense_artifact import NetworkShape, read_manifest
 
 from flatdense_training.aot import job
 from flatdense_training.aot.screen import CompileScreen
@@ -26,9 +26,8 @@ def compile_library(order: Order, version: Path, screen: Screen) -> None:
     Raises CompileFailed where the order insists on it. Otherwise the failure is told, and that is
     all: the version can be served without.
     """
-    shape = NetworkShape(
-        pixels=SIDE * SIDE, hidden=order.hidden_units, classes=len(order.dataset.class_names)
-    )
+    classes = len(read_manifest(version).classes)
+    shape = NetworkShape(pixels=SIDE * SIDE, hidden=order.hidden_units, classes=classes)
     screen.chapter("Library")
     try:
         job.follow(

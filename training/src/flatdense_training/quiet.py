@@ -2,23 +2,42 @@
 
 import logging
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 FATAL_ALONE = "3"
 """TensorFlow also logs as errors what is none; a real one reaches us as an exception."""
 
 
-def quieten_tensorflow() -> None:
-    """Silences TensorFlow's own log, and makes it Keras's backend.
+@contextmanager
+def quiet_tensorflow() -> Iterator[None]:
+    """Import TensorFlow in this context: it says nothing then nor later, and is Keras's backend.
 
-    Call it before either is imported.
-
-    A user who set one of TensorFlow's variables keeps that setting.
+    A user who set one of TensorFlow's variables keeps that setting. What another thread writes to
+    the standard error meanwhile is lost.
     """
     # These libraries read their settings from the environment alone, once, when they are loaded.
     environment = os.environ  # noqa: TID251  # written for them; no setting of ours is read from it
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", FATAL_ALONE)
-    # oneDNN announces itself whatever the level is. Without it a network of this size trains as
-    # fast, and its results depend less on the processor.
-    environment.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     environment["KERAS_BACKEND"] = "tensorflow"
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    # oneDNN announces itself before any level is known.
+    with closed_error_output():
+        yield
+
+
+@contextmanager
+def closed_error_output() -> Iterator[None]:
+    """Lets the process's standard error, also that of C++, go nowhere."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-from flatdense_training.data.sources import find_source
-from flatdense_training.data.split import split
+from flatdense_training.data.datasets import Dataset
+from flatdense_training.data.material import assemble
+from flatdense_training.data.own.place import read_place
+from flatdense_training.data.sources import Source, find_source
 from flatdense_training.export.publish import check_writable
 from flatdense_training.library import check_compilable
 from flatdense_training.order import Order
-from flatdense_training.quiet import quieten_tensorflow
+from flatdense_training.quiet import quiet_tensorflow
 from flatdense_training.terminal.download_bars import download_bars
 from flatdense_training.terminal.screen import Screen
 
@@ -21,14 +23,35 @@ def follow(order: Order, screen: Screen) -> Path:
     if order.compile == "yes":
         check_compilable()
     screen.chapter("Data")
-    with download_bars(screen.console) as progress:
-        source = find_source(
-            order.dataset, data_dir=order.data_dir, cache_dir=order.cache_dir, progress=progress
+    sources = [
+        read(
+            choice,
+            class_names=order.class_names,
+            data_dir=order.data_dir,
+            cache_dir=order.cache_dir,
+            screen=screen,
         )
-    splits = split(order.dataset, source.arrays, seed=order.recipe.seed)
-    screen.data(order.dataset, source.origin, splits)
-    with screen.waiting("Loading TensorFlow"):
-        quieten_tensorflow()
+        for choice in order.datasets
+    ]
+    material = assemble(sources, order.class_names, seed=order.plan.seed)
+    screen.data(material)
+    with screen.waiting("Loading TensorFlow"), quiet_tensorflow():
         # Only now: it takes seconds, and reads the settings above when it is imported.
         from flatdense_training import job  # noqa: PLC0415
-    return job.run(order, splits, screen)
+    return job.run(order, material, screen)
+
+
+def read(
+    choice: Dataset | Path,
+    *,
+    class_names: tuple[str, ...] | None,
+    data_dir: Path | None,
+    cache_dir: Path,
+    screen: Screen,
+) -> Source:
+    """Reads one of the datasets, as an order says. Raises TrainingError."""
+    if isinstance(choice, Path):
+        with screen.waiting(f"Reading {choice}"):
+            return read_place(choice, class_names)
+    with download_bars(screen.console) as progress:
+        return find_source(choice, data_dir=data_dir, cache_dir=cache_dir, progress=progress)

@@ -11,7 +11,7 @@ from flatdense_training.aot.screen import CompileScreen
 from flatdense_training.aot.target import TargetName, choose_target
 from flatdense_training.aot.toolchain import find_compiler
 from flatdense_training.errors import CompileFailed
-from flatdense_training.quiet import quieten_tensorflow
+from flatdense_training.quiet import quiet_tensorflow
 
 MAX_BATCH_ROWS = 1024
 """The ladder's top where the user names none; the server's is the same."""
@@ -37,11 +37,11 @@ def follow(order: CompileOrder, screen: CompileScreen) -> Path:
     target = choose_target(order.target_name)
     if not any(find_libraries(order.cache_dir)):
         find_compiler()  # it is wanted for certain, and TensorFlow takes seconds to load
-    quieten_tensorflow()
     try:
-        # Only now: it imports TensorFlow, which reads the settings above.
-        from flatdense_training.aot.build import Commission, build, find_built  # noqa: PLC0415
-        from flatdense_training.aot.graph import functions  # noqa: PLC0415
+        # Only now: it imports TensorFlow, which takes seconds.
+        with quiet_tensorflow():
+            from flatdense_training.aot.build import Commission, build, find_built  # noqa: PLC0415
+            from flatdense_training.aot.graph import functions  # noqa: PLC0415
     except ImportError as error:
         raise CompileFailed(
             f"This TensorFlow does not compile ahead of time: {error}. Install the release that "

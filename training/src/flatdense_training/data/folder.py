@@ -1,6 +1,6 @@
 """A folder, or an archive, that holds a dataset."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from flatdense_training.data.checksums import verify_arrays
@@ -22,7 +22,7 @@ def read_folder(dataset: Dataset, place: Path) -> Mapping[str, UInt8]:
     """
     if is_file(place):
         return read_archive(dataset, place)
-    files = find_files(dataset, place)
+    files = find_files(dataset.sha256, place)
     absent = sorted(dataset.sha256.keys() - files.keys())
     archive = place / f"{dataset.name}.npz"
     if absent and is_file(archive):
@@ -45,8 +45,8 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def find_files(dataset: Dataset, folder: Path) -> dict[str, Path]:
-    """The IDX file of each of the dataset's arrays that `folder` has.
+def find_files(names: Iterable[str], folder: Path) -> dict[str, Path]:
+    """The IDX file of each of the arrays that `folder` has, packed or not.
 
     Raises DataMissing where there is no such folder.
     """
@@ -54,13 +54,16 @@ def find_files(dataset: Dataset, folder: Path) -> dict[str, Path]:
         present = {entry.name for entry in folder.iterdir()}
     except OSError as error:
         raise DataMissing(
-            f"{folder} cannot be read: {error.strerror}. Expected a folder with the files of "
-            f"{dataset.title}."
+            f"{folder} cannot be read: {error.strerror}. Expected a folder with the data."
         ) from error
-    candidates = ((name, f"{name}{suffix}") for suffix in ("", ".gz") for name in dataset.sha256)
     # Later ones win: a packed file goes before a raw one, because the packed one is what a download
     # renews.
-    return {name: folder / file for name, file in candidates if file in present}
+    return {
+        name: folder / f"{name}{suffix}"
+        for name in names
+        for suffix in ("", ".gz")
+        if f"{name}{suffix}" in present
+    }
 
 
 def read_array(path: Path, *, name: str) -> UInt8:

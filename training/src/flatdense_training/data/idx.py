@@ -20,7 +20,7 @@ from flatdense_training.errors import DataDamaged, DataMissing
 UInt8 = npt.NDArray[np.uint8]
 
 MAX_BYTES = 256 * 2**20
-"""No file of these datasets comes near it; a gzip that unpacks to more is not one of them."""
+"""Over 300,000 images; a gzip that unpacks to more was made to do harm."""
 
 GZIP_MAGIC = b"\x1f\x8b"
 UNSIGNED_BYTE = 8
@@ -34,16 +34,17 @@ def parse_idx(data: bytes, *, dimensions: int, name: str) -> UInt8:
     """
     header_bytes = 4 + 4 * dimensions
     if not data:
-        raise DataDamaged(f"{name} is empty. Fetch it again.")
+        raise DataDamaged(f"{name} is empty. Fetch or write it again.")
     if data[:4] != bytes((0, 0, UNSIGNED_BYTE, dimensions)):
         raise DataDamaged(
             f"{name} is not the expected IDX file: it begins with the bytes {data[:4].hex(' ')}, "
             f"expected 00 00 08 {dimensions:02x} (unsigned bytes in {dimensions} dimensions). "
-            "Fetch it again."
+            "Fetch or write it again."
         )
     if len(data) < header_bytes:
         raise DataDamaged(
-            f"{name} is cut short inside its header, after {len(data)} bytes. Fetch it again."
+            f"{name} is cut short inside its header, after {len(data)} bytes. "
+            "Fetch or write it again."
         )
     shape = struct.unpack_from(f">{dimensions}I", data, 4)
     expected_bytes = header_bytes + math.prod(shape)
@@ -51,7 +52,7 @@ def parse_idx(data: bytes, *, dimensions: int, name: str) -> UInt8:
         fault = "is cut short" if len(data) < expected_bytes else "has bytes after its end"
         raise DataDamaged(
             f"{name} {fault}: its header announces {'x'.join(map(str, shape))} elements, "
-            f"{expected_bytes:,} bytes in all, and it has {len(data):,}. Fetch it again."
+            f"{expected_bytes:,} bytes in all, and it has {len(data):,}. Fetch or write it again."
         )
     return np.frombuffer(data, np.uint8, offset=header_bytes).reshape(shape)
 
@@ -84,14 +85,17 @@ def unpack(data: bytes, *, name: str) -> bytes:
     try:
         content = unpacker.decompress(data, MAX_BYTES + 1)
     except zlib.error as error:
-        raise DataDamaged(f"{name} is a corrupt gzip file: {error}. Fetch it again.") from error
+        raise DataDamaged(
+            f"{name} is a corrupt gzip file: {error}. Fetch or write it again."
+        ) from error
     if len(content) > MAX_BYTES:
         raise DataDamaged(
-            f"{name} unpacks to more than {MAX_BYTES:,} bytes: it is no file of this dataset. "
-            "Fetch it again."
+            f"{name} unpacks to more than {MAX_BYTES:,} bytes, the most that is read."
         )
     if not unpacker.eof:
-        raise DataDamaged(f"{name} is a gzip file that is cut short. Fetch it again.")
+        raise DataDamaged(f"{name} is a gzip file that is cut short. Fetch or write it again.")
     if unpacker.unused_data:
-        raise DataDamaged(f"{name} has bytes after the end of its gzip data. Fetch it again.")
+        raise DataDamaged(
+            f"{name} has bytes after the end of its gzip data. Fetch or write it again."
+        )
     return content

@@ -10,6 +10,12 @@ SIDE = 28
 
 FULL = 255
 
+TO_SIZE = (
+    f"Bring pictures to {SIDE}x{SIDE} as callers of the model will: "
+    "flatdense_client.prepare_image(path).pixels."
+)
+"""What to tell a user whose pictures have another size."""
+
 
 def scale(images: UInt8) -> npt.NDArray[np.float32]:
     """The pixels as float32 0..1, by the same division as in the exported graph."""

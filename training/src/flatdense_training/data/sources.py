@@ -3,8 +3,8 @@
 Whatever it is, it is verified.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -21,10 +21,15 @@ from flatdense_training.errors import DataDamaged, DataMissing, DownloadFailed
 class Source:
     """A dataset's arrays, verified, and where they came from."""
 
+    dataset: Dataset
     arrays: Mapping[str, UInt8]
     """By the names in Dataset.sha256."""
     origin: str
     """For people: a folder, or what was done to get there."""
+    files: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Of arrays of images that were files of their own: the name of each, below the origin."""
+    remarks: tuple[str, ...] = ()
+    """What the user should know of this data, a sentence each."""
 
 
 def find_source(
@@ -41,24 +46,30 @@ def find_source(
     have the data.
     """
     if dataset is DIGITS:
-        return Source(arrays=read_embedded(), origin="the installed package")
+        return Source(dataset=dataset, arrays=read_embedded(), origin="the installed package")
     if data_dir is not None:
-        return Source(arrays=read_folder(dataset, data_dir), origin=str(data_dir))
+        return Source(dataset=dataset, arrays=read_folder(dataset, data_dir), origin=str(data_dir))
     folder = cache_dir / dataset.name
     try:
-        return Source(arrays=read_folder(dataset, folder), origin=f"the cache {folder}")
+        return Source(
+            dataset=dataset, arrays=read_folder(dataset, folder), origin=f"the cache {folder}"
+        )
     except (DataMissing, DataDamaged) as error:
         try:
             fill_cache(dataset, folder, progress)
         except DownloadFailed as failure:
             raise DownloadFailed(ways_on(dataset, folder, error, failure)) from failure
-    return Source(arrays=read_folder(dataset, folder), origin=f"the mirrors, now in {folder}")
+    return Source(
+        dataset=dataset,
+        arrays=read_folder(dataset, folder),
+        origin=f"the mirrors, now in {folder}",
+    )
 
 
 def fill_cache(dataset: Dataset, folder: Path, progress: Progress) -> None:
     """Downloads each file that `folder` lacks or has damaged. Raises DownloadFailed."""
     try:
-        files = find_files(dataset, folder)
+        files = find_files(dataset.sha256, folder)
     except DataMissing:  # no folder yet, or none that can be read: writing to it says which
         files = {}
     for name in dataset.sha256:

@@ -19,7 +19,12 @@ from flatdense_training.errors import ExportFailed
 from flatdense_training.export.publish import publish
 from flatdense_training.export.signatures import write_saved_model
 from flatdense_training.export.verify import verify_answers
+from flatdense_training.report.findings import Findings
+from flatdense_training.report.folder import write_report
 from flatdense_training.staging import staged
+
+REPORT_FOLDER = "report"
+"""Of a version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,8 @@ class Version:
     weights: Weights
     manifest: Manifest
     """Complete but for `files`."""
+    findings: Findings
+    """What the report says."""
 
 
 def export(version: Version, model_dir: Path) -> Path:
@@ -44,6 +51,7 @@ def export(version: Version, model_dir: Path) -> Path:
             write_saved_model(folder, version.module)
             write_weights(folder, version.weights)
             verify_answers(folder, version.manifest.golden)
+            write_report(folder / REPORT_FOLDER, version.findings)
             write_manifest(folder, replace(version.manifest, files=digest_files(folder)))
             return version_folder(model_dir, publish(folder, model_dir))
     except OSError as error:

@@ -13,6 +13,7 @@ from flatdense_artifact import Architecture, Golden, Manifest, Metrics, Training
 from flatdense_training.data.datasets import Dataset
 from flatdense_training.data.split import Splits
 from flatdense_training.fit.recipe import OPTIMIZER, Recipe
+from flatdense_training.fit.wording import tell_teacher
 from flatdense_training.judge.evaluate import Evaluation
 from flatdense_training.judge.reference import make_reference
 
@@ -23,10 +24,15 @@ class Run:
 
     dataset: Dataset
     splits: Splits
+    preset: str
     recipe: Recipe
     architecture: Architecture
+    epochs: int
+    """That were made: fewer than in the recipe where it was stopped early."""
     duration_s: float
     """Of the fitting alone."""
+    temperature: float
+    """What the logits were divided by after it."""
     validation: Evaluation
     test: Evaluation
     golden: Golden
@@ -46,11 +52,17 @@ def make_manifest(run: Run) -> Manifest:
             validation_rows=len(run.splits.validation),
             test_rows=len(run.splits.test),
             seed=run.recipe.seed,
-            epochs=run.recipe.epochs,
+            epochs=run.epochs,
             batch_rows=run.recipe.batch_rows,
             optimizer=OPTIMIZER,
             learning_rate=run.recipe.learning_rate,
             duration_s=round(run.duration_s, 3),
+            preset=run.preset,
+            weight_decay=run.recipe.weight_decay,
+            averaging=run.recipe.averaging,
+            distortion=dict(run.recipe.distortion.describe()) if run.recipe.distortion else None,
+            teacher=tell_teacher(run.recipe.teacher) if run.recipe.teacher else None,
+            temperature=run.temperature,
         ),
         metrics=Metrics(
             test_accuracy=run.test.accuracy,

@@ -1,84 +1,162 @@
-"""The recipe: how a network is fitted to the training images."""
+"""The way of a network from its first weights to its last ones."""
 
-import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isfinite
 from typing import Protocol
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from flatdense_training.data.pixels import scale
-from flatdense_training.data.split import Splits
+from flatdense_training.data.split import Examples
 from flatdense_training.errors import TrainingDiverged
+from flatdense_training.fit.checkpoints import Checkpoints
+from flatdense_training.fit.course import Course
+from flatdense_training.fit.fitting import Fitting
 from flatdense_training.fit.interrupt import held_interrupts
+from flatdense_training.fit.lessons import AnswersOf, Lessons
 from flatdense_training.fit.recipe import Epoch, Recipe
+
+CHECKPOINT_S = 5.0
+"""Between two checkpoints at least, but for the last one."""
 
 
 class Watcher(Protocol):
     """Hears how far the training is, on the thread that trains."""
 
-    def batch_ended(self) -> None:
-        """One more step was done."""
+    def steps_done(self, steps: int) -> None:
+        """So many more steps were done."""
+
+    def resumed(self, epochs: Sequence[Epoch]) -> None:
+        """These passes were done before the run was stopped."""
 
     def epoch_ended(self, epoch: Epoch) -> None:
         """One more pass was done."""
+
+    def not_kept(self, reason: str) -> None:
+        """A checkpoint could not be written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a network is fitted to, and how."""
+
+    stage: str
+    """Names its checkpoints."""
+    recipe: Recipe
+    train: Examples
+    validation: Examples
+    classes: int
+    answers: AnswersOf | None = None
+    """What is learnt instead of the labels."""
+    steps_at_once: int = 16
+    """Between two chances to stop."""
+
+    @property
+    def softness(self) -> float:
+        """What logits are divided by before they are compared."""
+        teacher = self.recipe.teacher
+        return teacher.temperature if self.answers and teacher else 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What came of a task."""
+
+    fitting: Fitting
+    epochs: tuple[Epoch, ...]
+
+    @property
+    def duration_s(self) -> float:
+        """Of all passes, also of those before an interruption."""
+        return sum(epoch.duration_s for epoch in self.epochs)
 
 
 def make_repeatable(seed: int) -> None:
     """Seeds Python, NumPy and TensorFlow, and keeps TensorFlow to operations that repeat exactly.
 
-    This is for the whole process, and comes before a model is built.
+    This is for the whole process, and comes before a network is built.
     """
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 
 
-def train(model: keras.Model, splits: Splits, recipe: Recipe, watcher: Watcher) -> float:
-    """Fits the model in place and gives the seconds that it took. Raises TrainingDiverged."""
-    steps = recipe.epochs * recipe.steps_per_epoch(len(splits.train))
-    model.compile(
-        optimizer=keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(recipe.learning_rate, decay_steps=steps)
-        ),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+def train(network: keras.Model, task: Task, watcher: Watcher, checkpoints: Checkpoints) -> Trained:
+    """Fits the network, going on after the newest checkpoint of the stage, if there is one.
+
+    Raises TrainingDiverged, and KeyboardInterrupt between two steps.
+    """
+    recipe = task.recipe
+    steps = recipe.epochs * recipe.steps_per_epoch(len(task.train))
+    course = Course(Fitting(network, recipe, steps=steps), recipe)
+    if (found := checkpoints.newest(task.stage)) is not None:
+        course.restore(found)
+        watcher.resumed(course.epochs)
+    kept_s = time.monotonic()
+    with (
+        held_interrupts() as let_through,
+        Lessons(
+            task.train, recipe, classes=task.classes, answers=task.answers, first=course.next_number
+        ) as lessons,
+    ):
+        while not course.is_over:
+            epoch = learn_pass(course.fitting, task, lessons, watcher, let_through)
+            course.add(epoch)
+            watcher.epoch_ended(epoch)
+            if course.is_over or time.monotonic() - kept_s >= CHECKPOINT_S:
+                try:
+                    checkpoints.save(task.stage, course.checkpoint())
+                except OSError as error:
+                    watcher.not_kept(error.strerror or str(error))
+                kept_s = time.monotonic()
+    course.take_best()
+    return Trained(fitting=course.fitting, epochs=tuple(course.epochs))
+
+
+def learn_pass(
+    fitting: Fitting,
+    task: Task,
+    lessons: Lessons,
+    watcher: Watcher,
+    let_through: Callable[[], None],
+) -> Epoch:
+    """One pass over the training images, and what came of it. Raises TrainingDiverged."""
+    started_s = time.monotonic()
+    number = lessons.number
+    lesson, waited_s = lessons.take()
+    outcomes: list[tuple[float, float]] = []
+    steps: list[int] = []
+    for images, targets in lesson.parts(task.steps_at_once):
+        outcomes.append(fitting.learn(images, targets, softness=task.softness))
+        steps.append(len(images))
+        let_through()
+        watcher.steps_done(len(images))
+    loss, accuracy = np.average(outcomes, axis=0, weights=steps)
+    validation_loss, validation_accuracy = judge(fitting, task.validation)
+    if not (isfinite(loss) and isfinite(validation_loss)):
+        raise TrainingDiverged(
+            f"The loss became {loss} in epoch {number}. Lower --learning-rate, "
+            f"which is {task.recipe.learning_rate}."
+        )
+    return Epoch(
+        number=number,
+        loss=float(loss),
+        accuracy=float(accuracy),
+        validation_loss=validation_loss,
+        validation_accuracy=validation_accuracy,
+        learning_rate=fitting.learning_rate,
+        duration_s=time.monotonic() - started_s,
+        waited_s=waited_s,
     )
 
-    def batch_ended(batch: int, logs: Mapping[str, float]) -> None:  # noqa: ARG001  # Keras's form
-        let_through()
-        watcher.batch_ended()
 
-    def epoch_ended(index: int, logs: Mapping[str, float]) -> None:
-        epoch = Epoch(
-            number=index + 1,
-            loss=logs["loss"],
-            accuracy=logs["accuracy"],
-            validation_loss=logs["val_loss"],
-            validation_accuracy=logs["val_accuracy"],
-        )
-        if not (math.isfinite(epoch.loss) and math.isfinite(epoch.validation_loss)):
-            raise TrainingDiverged(
-                f"The loss became {epoch.loss} in epoch {epoch.number}. Lower --learning-rate, "
-                "which is "
-                f"{recipe.learning_rate}."
-            )
-        watcher.epoch_ended(epoch)
-
-    started_s = time.monotonic()
-    with held_interrupts() as let_through:
-        model.fit(
-            scale(splits.train.images),
-            splits.train.labels,
-            validation_data=(scale(splits.validation.images), splits.validation.labels),
-            epochs=recipe.epochs,
-            batch_size=recipe.batch_rows,
-            verbose=0,
-            callbacks=[
-                keras.callbacks.LambdaCallback(
-                    on_train_batch_end=batch_ended,
-                    on_epoch_end=epoch_ended,
-                )
-            ],
-        )
-    return time.monotonic() - started_s
+def judge(fitting: Fitting, examples: Examples) -> tuple[float, float]:
+    """Mean cross-entropy in nats and accuracy, of the mean network."""
+    logits = fitting.answer(examples.images).astype(np.float64)
+    highest = logits.max(axis=1)
+    sums = np.exp(logits - highest[:, None]).sum(axis=1)
+    of_label = logits[np.arange(len(examples)), examples.labels]
+    loss = np.mean(np.log(sums) + highest - of_label)
+    return float(loss), float(np.mean(logits.argmax(axis=1) == examples.labels))

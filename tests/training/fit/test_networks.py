@@ -6,9 +6,9 @@ from flatdense_artifact import Architecture
 
 def describe(hidden_units: int) -> Architecture:
     """The architecture of a new model."""
-    from flatdense_training.fit import model  # noqa: PLC0415 -- takes seconds
+    from flatdense_training.fit import networks  # noqa: PLC0415 -- takes seconds
 
-    return model.describe(model.build_model(hidden_units=hidden_units, classes=10))
+    return networks.describe(networks.build_student(hidden_units=hidden_units, classes=10))
 
 
 @pytest.mark.parametrize(

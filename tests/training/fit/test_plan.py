@@ -1,0 +1,71 @@
+"""Presets, and what the user changes in them."""
+
+import shlex
+
+import pytest
+from click.testing import CliRunner
+from flatdense_training.cli import main
+from flatdense_training.errors import TrainingError
+from flatdense_training.fit.plan import Plan
+from flatdense_training.fit.presets import PRESETS
+from flatdense_training.fit.recipe import Recipe
+
+ROWS = 55_000
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_plan_without_wishes_is_its_preset(preset: str) -> None:
+    """For as many images as MNIST has; few images are passed over more often."""
+    recipe = Plan(preset=preset).recipe(ROWS)
+    assert recipe == PRESETS[preset].recipe
+    few = Plan(preset=preset).recipe(500)
+    assert few.epochs * few.steps_per_epoch(500) >= PRESETS[preset].least_steps
+
+
+def test_wishes_come_before_the_preset() -> None:
+    """Each option changes its own figure, and the seed is the teacher's too."""
+    plan = Plan(
+        preset="best",
+        epochs=7,
+        batch_rows=64,
+        learning_rate=0.1,
+        patience_epochs=2,
+        distort=False,
+        seed=9,
+    )
+    recipe = plan.recipe(ROWS)
+    assert (recipe.epochs, recipe.batch_rows, recipe.learning_rate) == (7, 64, 0.1)
+    assert (recipe.patience_epochs, recipe.distortion, recipe.seed) == (2, None, 9)
+    assert recipe.teacher is not None
+    assert recipe.teacher.recipe.seed == 9
+    assert Plan(preset="best", teach=False).recipe(ROWS).teacher is None
+    assert Plan(preset="quick", teach=True).recipe(ROWS).teacher is not None
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(),
+        Plan(preset="best", seed=3, teach=False),
+        Plan(epochs=2, batch_rows=3, learning_rate=0.25, patience_epochs=4, distort=False),
+        Plan(preset="quick", distort=True, teach=True),
+    ],
+)
+def test_the_options_of_a_plan_give_the_plan(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a report says is to be typed is understood by the command as the same plan."""
+    ordered = []
+
+    def keep(order: object, _screen: object) -> None:
+        """Takes the order, and does nothing."""
+        ordered.append(order)
+        raise TrainingError
+
+    monkeypatch.setattr("flatdense_training.workflow.follow", keep)
+    CliRunner().invoke(main, shlex.split(" ".join(plan.options())))
+    assert [order.plan for order in ordered] == [plan]
+
+
+@pytest.mark.parametrize(("rows", "steps"), [(55_000, 429), (128, 1), (129, 1), (1, 1)])
+def test_steps(rows: int, steps: int) -> None:
+    """Batches are whole, but where there are fewer images than one holds."""
+    assert Recipe(epochs=1, batch_rows=128).steps_per_epoch(rows) == steps

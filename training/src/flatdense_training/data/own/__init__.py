@@ -1,0 +1,1 @@
+"""What users bring: folders of images, IDX files and archives, as the arrays of a dataset."""

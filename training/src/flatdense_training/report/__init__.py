@@ -1,0 +1,1 @@
+"""What a person reads about a version: how it was made, how good it is, and where it fails."""

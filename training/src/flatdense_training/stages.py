@@ -1,0 +1,130 @@
+"""The stages of fitting, each with its chapter: the teacher, its answers, the network."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from importlib.metadata import version
+
+import joblib
+import keras
+import tensorflow as tf
+
+from flatdense_training.data.material import Material
+from flatdense_training.fit.checkpoints import Checkpoints, key_of
+from flatdense_training.fit.distillation import ask_teacher, fit_teacher
+from flatdense_training.fit.event_log import EventLog
+from flatdense_training.fit.lessons import AnswersOf
+from flatdense_training.fit.recipe import Epoch, Recipe, Teacher
+from flatdense_training.fit.train import Task, Trained, train
+from flatdense_training.order import Order
+from flatdense_training.terminal.epoch_bar import EpochBar, count_bar, epoch_bar
+from flatdense_training.terminal.screen import Screen
+
+STUDENT, TEACHER = "student", "teacher"
+
+
+def use_threads() -> None:
+    """Gives TensorFlow as many threads as the process may use CPUs, by affinity and cgroup.
+
+    Before the first operation; after it, nothing changes.
+    """
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(joblib.cpu_count())
+    except RuntimeError:  # a second run in this process: the first one has set it
+        return
+
+
+@contextmanager
+def kept(order: Order, material: Material, recipe: Recipe) -> Iterator[Checkpoints]:
+    """The checkpoints of this run alone: of its data, its recipe and its libraries.
+
+    They are gone when the run ends well. Raises RunUnderWay or CheckpointsUnwritable.
+    """
+    facts = {
+        "data": dict(material.dataset.sha256),
+        "hidden": order.hidden_units,
+        "recipe": asdict(recipe),
+        "libraries": [version(name) for name in ("flatdense-training", "keras", "numpy")],
+        "tensorflow": tf.__version__,
+    }
+    checkpoints = Checkpoints(order.cache_dir / "checkpoints" / key_of(facts))
+    with checkpoints.held(resume=order.resume):
+        yield checkpoints
+        checkpoints.discard()
+
+
+def fit(
+    network: keras.Model,
+    recipe: Recipe,
+    order: Order,
+    material: Material,
+    checkpoints: Checkpoints,
+    screen: Screen,
+) -> Trained:
+    """Fits the network, after its teacher where the recipe has one. Raises TrainingDiverged."""
+    task = Task(
+        stage=STUDENT,
+        recipe=recipe,
+        train=material.splits.train,
+        validation=material.splits.validation,
+        classes=len(material.dataset.class_names),
+    )
+    if recipe.teacher is not None:
+        task = replace(
+            task, answers=learn_answers(recipe.teacher, task, order, checkpoints, screen)
+        )
+    steps = recipe.steps_per_epoch(len(task.train))
+    screen.training(recipe, steps)
+    with shown(STUDENT, recipe, task, order, screen) as watcher:
+        trained = train(network, task, watcher, checkpoints)
+    screen.fitted(trained.epochs)
+    return trained
+
+
+def learn_answers(
+    teacher: Teacher, task: Task, order: Order, checkpoints: Checkpoints, screen: Screen
+) -> AnswersOf:
+    """Fits the teacher, and asks it about all that the student will see."""
+    screen.teaching(teacher.recipe, teacher.recipe.steps_per_epoch(len(task.train)))
+    with shown(TEACHER, teacher.recipe, task, order, screen) as watcher:
+        trained = fit_teacher(teacher.recipe, task, watcher, checkpoints)
+    copies = min(teacher.copies, task.recipe.epochs)
+    screen.line(f"answers for {copies} distorted copies of the training images")
+    with count_bar(screen.console, "copies", total=copies) as answered:
+        return ask_teacher(
+            trained,
+            teacher,
+            task,
+            checkpoints,
+            answered=answered,
+            not_kept=screen.not_kept,
+        )
+
+
+@contextmanager
+def shown(
+    stage: str, recipe: Recipe, task: Task, order: Order, screen: Screen
+) -> Iterator["StageWatcher"]:
+    """What watches a stage: the screen, and TensorBoard where that is asked for."""
+    steps = recipe.steps_per_epoch(len(task.train))
+    rows = steps * min(recipe.batch_rows, len(task.train))
+    log = EventLog(order.logdir, stage) if order.logdir else None
+    with epoch_bar(screen.console, epochs=recipe.epochs, steps_per_epoch=steps, rows=rows) as bar:
+        yield StageWatcher(bar, log)
+
+
+class StageWatcher:
+    """Hears of a stage, and tells the screen and the log."""
+
+    def __init__(self, bar: EpochBar, log: EventLog | None) -> None:
+        self.steps_done = bar.steps_done
+        self.resumed = bar.resumed
+        self.not_kept = bar.not_kept
+        self._bar = bar
+        self._log = log
+
+    def epoch_ended(self, epoch: Epoch) -> None:
+        """One more pass was done. Raises LogUnwritable."""
+        self._bar.epoch_ended(epoch)
+        if self._log:
+            self._log.add(epoch)
