@@ -26,7 +26,7 @@ _SOFT_EDGE = 24
 _SPECK = 0.04
 """The greatest part of a digit's ink that is a speck."""
 
-_BLOT = 1.5
+_BLOT = 1.6
 """How many times as thick as the digit's strokes a blot of ink is."""
 
 
@@ -39,19 +39,17 @@ def draw_outline(digit: Digit) -> Ink:
 def draw_with_pen(digit: Digit, width_pixels: float | None = None) -> Ink:
     """The digit's strokes anew, by a round pen of a width; else of the width of its own.
 
-    Where the digit is blotted, as where a loop was filled, so is this. Specks are left out.
+    Where they are blotted, as where a loop was filled with ink, the pen goes around. Specks are
+    left out.
     """
-    scale = CANVAS_PIXELS / _GRID_PIXELS
     shape = _drop_specks(_resize(digit, _GRID_PIXELS) > _HALF_INKED)
     inside = distance_transform_edt(shape)
-    middle = thin(shape)
-    own = float(np.median(inside[middle]))
-    wanted = own if width_pixels is None else width_pixels / 2 / scale
-    reach = wanted - distance_transform_edt(~middle)
-    blot = inside > _BLOT * own
-    if blot.any():
-        reach = np.maximum(reach, wanted + (_BLOT - 1) * own - distance_transform_edt(~blot))
-    return (_resize(reach, CANVAS_PIXELS) * scale + 0.5).clip(0, 1)
+    own = float(np.median(inside[thin(shape)]))
+    middle = thin(shape & (inside < _BLOT * own))
+    scale = CANVAS_PIXELS / _GRID_PIXELS
+    reach_pixels = scale * own if width_pixels is None else width_pixels / 2
+    away = _resize(distance_transform_edt(~middle), CANVAS_PIXELS)
+    return (reach_pixels - scale * away + 0.5).clip(0, 1)
 
 
 def place(ink: Ink, random: np.random.Generator) -> Ink:

@@ -40,6 +40,9 @@ DRIFT_PAGE: Final = ROOT / "docs" / "decisions" / "0011-drift.md"
 TRAINING: Final = ROOT / "bench" / "results" / "training.json"
 TRAINING_PAGE: Final = ROOT / "docs" / "training.md"
 
+PAGE: Final = ROOT / "bench" / "results" / "page.json"
+PAGE_PAGE: Final = ROOT / "docs" / "page.md"
+
 SECTION: Final = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- end -->)", re.DOTALL)
 """The part of a document that a benchmark writes."""
 
@@ -56,6 +59,9 @@ LIMIT: Final = "C HTTP/2 server"
 
 UNTOLD: Final = "neither"
 """What access log and traces are compared with."""
+
+NO_PAGE: Final = "no page"
+"""What calls beside an open page are compared with."""
 
 UNMEASURED: Final = "nothing counted"
 """The server that metrics are compared with."""
@@ -276,6 +282,33 @@ def render_traces(results: Results) -> str:
         f"Medians of {rounds} rounds in turn (`bench/traces.py`); the processor's time is all of "
         f"one worker's. On {describe(results['machine'])}. The load generator, the collector and "
         "the reader of the log ran on the same cores."
+    )
+    return "\n".join([*lines, "", note]) + "\n"
+
+
+def render_page(results: Results) -> str:
+    """What the page takes, and what it costs callers: the tables and the machine, in Markdown."""
+    lines = ["| in the browser | median, ms | 95 of 100 within |", "|---|---|---|"]
+    for name, times_ms in results["browser_ms"].items():
+        within_ms = statistics.quantiles(times_ms, n=20)[-1]
+        lines.append(f"| {name} | {statistics.median(times_ms):.0f} | {within_ms:.0f} |")
+    lines += [
+        "",
+        "| gRPC beside it, 1 row, 64 in flight | calls/s | share of a pair | middle half |",
+        "|---|---|---|---|",
+    ]
+    baseline = results["calls_a_second"][NO_PAGE]
+    for name, rates in results["calls_a_second"].items():
+        shares = [one / own for one, own in zip(rates, baseline, strict=True)]
+        low, middle, high = statistics.quantiles(shares, n=4)
+        spread = "" if name == NO_PAGE else f"{low:.3f} to {high:.3f}"
+        lines.append(f"| {name} | {statistics.median(rates):,.0f} | {middle:.3f} | {spread} |")
+    note = (
+        f"Medians of {len(baseline)} rounds in turn (`bench/page.py`). The browser's pages are "
+        "opened with nothing cached; an answer's time is from the event of the pen to the bars. "
+        "Calls are made beside the requests of a page, without its browser, which is on another "
+        f"machine in life. On {describe(results['machine'])}. Browser and load generator ran on "
+        "the same cores."
     )
     return "\n".join([*lines, "", note]) + "\n"
 

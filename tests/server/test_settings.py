@@ -51,6 +51,7 @@ NO_DEFAULT = {
 ON_OR_OFF = {
     "reflection": "reflection",
     "model_control": "no-model-control",
+    "page": "page",
     "prediction_health": "prediction-health",
 }
 """Each option that has no value, and its default."""
@@ -204,6 +205,7 @@ plain_settings = st.builds(
     workers=st.integers(1, 1024),
     reflection=st.booleans(),
     model_control=st.booleans(),
+    page=st.booleans(),
     prediction_health=st.booleans(),
     low_confidence=st.floats(0, 1),
     drift_window_s=st.floats(1, 1e6),

@@ -64,6 +64,7 @@ class Settings:
     max_connections: int
     reflection: bool
     model_control: bool
+    page: bool
     prediction_health: bool
     low_confidence: float
     drift_window_s: float
@@ -291,6 +292,13 @@ OPTIONS: Final = (
         default=False,
         help="Whether callers may list, load and unload versions by the Open Inference Protocol's "
         "repository RPCs.",
+        show_default=True,
+        show_envvar=True,
+    ),
+    click.option(
+        "--page/--no-page",
+        default=True,
+        help="The page at / on the HTTP port, and what it shows of versions: weights, reports.",
         show_default=True,
         show_envvar=True,
     ),

@@ -180,6 +180,7 @@ class Supervisor:
             backend,
             exposition,
             max_request_rows=self._settings.max_request_rows,
+            model_dir=self._settings.model_dir if self._settings.page else None,
             access=self._custodian.access,
             count_refused=lambda reason: self._metrics.rejected.labels(reason).inc(),
             access_log=make_access_log(self._settings.access_log_sample),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from inspect import signature
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import grpc
@@ -110,13 +111,17 @@ def transport_of() -> type[AppTransport]:
 
 
 @pytest.fixture
-def open_client(exposition: Exposition) -> Iterator[Callable[[Backend], httpx.Client]]:
-    """Makes a client of the application of a backend."""
+def open_client(
+    exposition: Exposition, tmp_path: Path
+) -> Iterator[Callable[[Backend], httpx.Client]]:
+    """Makes a client of the application of a backend; `tmp_path` is its model folder."""
     with ExitStack() as clients:
 
         def open_client(backend: Backend) -> httpx.Client:
             """See the fixture."""
-            app = make_app(backend, exposition, max_request_rows=MAX_REQUEST_ROWS)
+            app = make_app(
+                backend, exposition, max_request_rows=MAX_REQUEST_ROWS, model_dir=tmp_path
+            )
             client = httpx.Client(transport=AppTransport(app), base_url="http://here")
             return clients.enter_context(client)
 

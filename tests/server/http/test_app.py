@@ -1,4 +1,4 @@
-"""The HTTP routes: live, ready, metrics, the page, and what is refused."""
+"""The HTTP routes: live, ready, metrics, and what is refused."""
 
 from collections.abc import Callable
 from typing import Any
@@ -85,24 +85,6 @@ def test_metrics_come_as_openmetrics_where_asked(client: httpx.Client) -> None:
     assert answer.text.endswith("# EOF\n")
 
 
-@pytest.mark.usefixtures("_served")
-def test_the_page_says_what_is_served(client: httpx.Client) -> None:
-    """/ is HTML with the network, its accuracy and how it runs."""
-    answer = client.get("/")
-    assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/html")
-    for fact in ("mnist", "Dense 16", "12,730", "90.00%", "numpy on cpu", "1, 2, 4, 8", "1 to 32"):
-        assert fact in answer.text
-
-
-@pytest.mark.usefixtures("_loading")
-def test_the_page_says_why_nothing_is_served(client: httpx.Client) -> None:
-    """Before ready / is a page too."""
-    answer = client.get("/")
-    assert answer.status_code == 200
-    assert "still loading" in answer.text
-
-
 def test_it_is_not_ready_where_no_worker_is(open_client: Callable[[Backend], httpx.Client]) -> None:
     """/readyz is 503 with the reason: they load, or the server stops, or one does not answer."""
     for addresses, draining, reason in (
@@ -123,14 +105,6 @@ def test_one_worker_that_answers_is_enough(
     """One that was killed a moment ago is passed over."""
     with Backend("mnist", lambda: ["unix:/nowhere/worker", address]) as both:
         assert open_client(both).get("/readyz").status_code == 200
-
-
-def test_the_page_escapes_the_models_name(open_client: Callable[[Backend], httpx.Client]) -> None:
-    """A name cannot become markup."""
-    with Backend("<script>alert(1)</script>&", list) as backend:
-        text = open_client(backend).get("/").text
-    assert "<script>" not in text
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;" in text
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import socket
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import httpx
 import pytest
@@ -31,13 +32,15 @@ OPEN = [
     "/healthz",
     "/readyz",
     "/metrics",
+    "/",
+    "/page/main.js",
     "/v2/health/live",
     "/v2/health/ready",
     "/v2/models/mnist/ready",
     "/v2/models/mnist/versions/1/ready",
 ]
 INFERENCE = [
-    *("/", "/openapi.json", "/v2", "/v2/models/mnist", "/v2/models/mnist/infer"),
+    *("/openapi.json", "/v2", "/v2/models/mnist", "/v2/models/mnist/infer"),
     *("/v1/models/mnist", "/v1/models/mnist:predict", "/v1/models/mnist/metadata"),
     *("/healthz/", "//healthz", "/nothing", "/v2/models/mnist/stats", "/v2/repositories"),
 ]
@@ -55,12 +58,15 @@ def refused() -> Counter[str]:
 
 
 @pytest.fixture
-def url(backend: Backend, exposition: Exposition, refused: Counter[str]) -> Iterator[str]:
+def url(
+    backend: Backend, exposition: Exposition, refused: Counter[str], tmp_path: Path
+) -> Iterator[str]:
     """A server that wants tokens, as an address that ends without a slash."""
     app = make_app(
         backend,
         exposition,
         max_request_rows=1,
+        model_dir=tmp_path,
         access=ACCESS,
         count_refused=lambda reason: refused.update([reason]),
     )

@@ -1,5 +1,6 @@
 """The description at /openapi.json says what the routes are."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,11 +22,14 @@ def description(client: httpx.Client) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.parametrize("has_page", [True, False])
 def test_it_has_every_route_and_no_other(
-    description: dict[str, Any], backend: Backend, exposition: Exposition
+    backend: Backend, exposition: Exposition, tmp_path: Path, *, has_page: bool
 ) -> None:
-    """By path and by method."""
-    app = make_app(backend, exposition, max_request_rows=1)
+    """By path and by method; with the page and without it."""
+    model_dir = tmp_path if has_page else None
+    app = make_app(backend, exposition, max_request_rows=1, model_dir=model_dir)
+    description = describe_api("mnist", has_page=has_page)
     routes = {
         (route.path_format, method)
         for route in app.app.routes
@@ -91,6 +95,7 @@ def test_the_examples_are_answered(
         ("InferRequest", "/v2/models/mnist/infer"),
         ("PredictRequest", "/v1/models/mnist:predict"),
         ("ClassifyRequest", "/v1/models/mnist:classify"),
+        ("ExplainRequest", "/v1/models/mnist:explain"),
     ):
         example = description["components"]["schemas"][name]["example"]
         assert client.post(path, json=example).status_code == 500
@@ -99,7 +104,7 @@ def test_the_examples_are_answered(
 def test_tokens_are_described_where_they_are_wanted() -> None:
     """Of every operation but those that are open; without tokens there is no word of them."""
     assert "security" not in describe_api("mnist")
-    described = describe_api("mnist", wants_tokens=True)
+    described = describe_api("mnist", has_page=True, wants_tokens=True)
     assert described["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
     assert described["security"] == [{"token": []}]
     for path, item in described["paths"].items():

@@ -124,6 +124,15 @@ def test_a_good_answer_has_the_id_that_was_sent(client: httpx.Client, told: Told
     assert "traceparent" not in told[1]
 
 
+def test_who_asks_for_it_is_told_what_the_worker_took(client: httpx.Client, told: Told) -> None:
+    """In the header that has it in HTTP; who does not ask is not told, and nor is the worker."""
+    answer = client.post(INFER, json=IMAGE, headers={"flatdense-timing": "1"})
+    assert answer.headers["server-timing"] == TIMING
+    assert told[0]["flatdense-timing"]
+    assert "server-timing" not in client.post(INFER, json=IMAGE).headers
+    assert "flatdense-timing" not in told[1]
+
+
 def test_an_unexpected_failure_is_logged_with_its_id(
     open_client: Callable[[Backend], httpx.Client], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -249,5 +249,8 @@ def main(  # noqa: PLR0913  # one parameter for each option
         )
         end(status)
 
-    left = f"No unfinished export is left in {order.model_dir}."
+    left = (
+        f"No unfinished export is left in {order.model_dir}. "
+        "The same command with --resume goes on from here."
+    )
     end(carry_out(work, undone="The model was not exported.", left=left))

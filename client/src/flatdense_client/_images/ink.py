@@ -6,13 +6,31 @@ import numpy as np
 import numpy.typing as npt
 
 from flatdense_client._errors import InvalidInput
-from flatdense_client._images.pictures import Grey
+from flatdense_client._images.pictures import Grey, resize, shrink
 
 FAINTEST_INK = 24.0
 """The least difference from the ground, of 255, that is ink and not grain."""
 
 _GRAIN_REACH = 5.0
 """How many times the median grain the strongest grain may be."""
+
+_FAINTEST_PART = 0.3
+"""Below which part of its strength nothing is ink: where a stroke ends."""
+
+_GROUND_PART = 0.5
+"""Below which part of the strength of the ink the ground may differ from place to place."""
+
+_CONTRAST = 1.5
+"""How many times as strong as the strongest grain ink is."""
+
+_FULL_PART = 0.7
+"""From which part of its strength ink is full."""
+
+_BLOTCHES = 8
+"""Into how many cells the longest side is cut to tell the blotches of the paper."""
+
+_LEAST_GROUND = np.float32(0.1)
+"""A cell with less ground in it than this does not say what the ground is there."""
 
 _SHADE = 64
 """How far the light on the ground may differ, of 255, from its middle."""
@@ -26,18 +44,20 @@ _BORDER_PART = 0.05
 _FULL_INK = 255
 
 
-def find_ink(grey: Grey) -> tuple[Grey, bool]:
+def find_ink(grey: Grey, *, is_dark: bool | None = None) -> tuple[Grey, bool]:
     """How far each pixel stands out from the ground, and whether the ink is darker than it.
 
-    Full ink is 255, and what is no ink is 0.
+    Full ink is 255, and what is no ink is 0. `is_dark` says which ink to look for, where it is
+    known.
 
     Raises InvalidInput: nothing stands out.
     """
-    found = _stand_out(grey - _smooth_ground(grey))
+    found = _stand_out(_level(grey - _smooth_ground(grey)), is_dark)
     part = 1.0 if found is None else _border_part(found[0])
     if part > _BORDER_PART:
+        in_shadow = _find_in_shadow(grey, part / 2)
         # Where as much is on the border as before, it is a digit that fills the picture.
-        found = _find_in_shadow(grey, part / 2) or found
+        found = in_shadow or (found if found and _is_drawn(found[0]) else None)
     if found is None:
         raise blank()
     return found
@@ -53,18 +73,46 @@ def blank() -> InvalidInput:
     return InvalidInput("the picture is blank: no ink stands out from its ground")
 
 
-def _stand_out(difference: Grey, contrast: float = 2.0) -> tuple[Grey, bool] | None:
+def _stand_out(
+    difference: Grey, is_dark: bool | None = None, contrast: float = _CONTRAST
+) -> tuple[Grey, bool] | None:
     """The ink and whether it is dark; None where none is `contrast` times what grain may be."""
     light, dark = difference.clip(min=0), (-difference).clip(min=0)
-    is_dark = bool(np.square(light).sum() <= np.square(dark).sum())
+    if is_dark is None:
+        is_dark = bool(np.square(light).sum() <= np.square(dark).sum())
     ink = dark if is_dark else light
-    # The median, for ink that touches the border is not grain.
-    grain = float(np.median(np.abs(border(difference))))
-    strongest = float(ink.max())
-    floor = max(_GRAIN_REACH * grain, strongest / 8)
-    if strongest < max(FAINTEST_INK, contrast * floor):
+    grain = _grain(difference)
+    strength = _strength(ink, grain)
+    if strength < max(FAINTEST_INK, contrast * grain):
         return None
-    return ((ink - floor) / (strongest - floor)).clip(0, 1) * np.float32(_FULL_INK), is_dark
+    floor = max(grain, _FAINTEST_PART * strength)
+    full = _FULL_PART * strength
+    return ((ink - floor) / (full - floor)).clip(0, 1) * np.float32(_FULL_INK), is_dark
+
+
+def _grain(difference: Grey) -> float:
+    """What the strongest grain of paper and sensor may be."""
+    # The median, for ink that touches the border is not grain.
+    return _GRAIN_REACH * float(np.median(np.abs(border(difference))))
+
+
+def _strength(ink: Grey, grain: float) -> float:
+    """How strong the ink is: the mean, for which each pixel counts as much as it is strong."""
+    strong = ink[ink > grain]
+    return float(np.square(strong).sum() / strong.sum()) if strong.size else 0.0
+
+
+def _level(difference: Grey) -> Grey:
+    """Without what the ground is near each pixel, between the strokes: blotches of the paper."""
+    strength, grain = np.abs(difference), _grain(difference)
+    ground = strength <= max(grain, _GROUND_PART * _strength(strength, grain))
+    # The edge of a stroke is blurred.
+    ground[1:-1] &= ground[:-2] & ground[2:]
+    ground[:, 1:-1] &= ground[:, :-2] & ground[:, 2:]
+    weight = ground.astype(np.float32)
+    coarse = shrink(difference * weight, _BLOTCHES) / (shrink(weight, _BLOTCHES) + _LEAST_GROUND)
+    height, width = difference.shape
+    return difference - resize(coarse, width, height, "BICUBIC")
 
 
 def _smooth_ground(grey: Grey) -> Grey:
@@ -97,6 +145,13 @@ def _find_in_shadow(grey: Grey, most_on_border: float) -> tuple[Grey, bool] | No
     ink, is_dark = found
     free = ink * ~_reach_border(ink > 0)  # where a shadow leaves the picture, its edge is left over
     return (free, is_dark) if is_dark and free.max() > _FULL_INK / 4 else None
+
+
+def _is_drawn(ink: Grey) -> bool:
+    """Whether it is narrow everywhere, as a pen's strokes are, and no area of paper."""
+    reach = max(ink.shape) // _STROKE_PART | 1
+    within = np.pad((ink > 0).astype(np.float32), reach // 2)
+    return not _spread(within, reach, np.minimum).any()
 
 
 def _border_part(ink: Grey) -> float:

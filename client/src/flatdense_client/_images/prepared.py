@@ -30,11 +30,14 @@ class PreparedImage:
     """Whether its ink was darker than its ground."""
     crop_box: tuple[int, int, int, int]
     """What was kept of it: left, top, right and bottom, the latter two exclusive."""
+    thickened: float
+    """By how many of the picture's pixels its strokes were made thicker: 0 where the pen was thick
+    enough."""
     scale: float
-    """By how much the kept part was scaled: below 1 it was made smaller."""
+    """By how much the kept and thickened part was scaled: below 1 it was made smaller."""
     shift: tuple[float, float]
     """How far right and down of the middle its middle was put, in pixels of the 28, so that the
-    middle of its mass is in the middle."""
+    centre of its mass is on the pixel (14, 14)."""
 
     def __array__(
         self,
@@ -63,9 +66,11 @@ class PreparedImage:
             steps.append("inverted")
         left, top, right, bottom = self.crop_box
         right_by, down_by = self.shift
+        steps.append(f"cropped to x {left}..{right} and y {top}..{bottom}")
+        if self.thickened:
+            steps.append(f"thickened by {self.thickened:.3g}")
         return (
             *steps,
-            f"cropped to x {left}..{right} and y {top}..{bottom}",
             f"scaled by {self.scale:.3g}",
             f"shifted by ({right_by:+g}, {down_by:+g})",
         )

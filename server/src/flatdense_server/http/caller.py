@@ -10,7 +10,10 @@ Metadata: TypeAlias = tuple[tuple[str, str], ...]
 TIMING: Final = "server-timing"
 """In which trailer a worker says what a call took, and who answered it."""
 
-ASK_TIMING: Final[Metadata] = (("flatdense-timing", "full"),)
+TIMING_WANTED: Final = "flatdense-timing"
+"""In which header a caller asks for that."""
+
+ASK_TIMING: Final[Metadata] = ((TIMING_WANTED, "full"),)
 
 
 @dataclass(slots=True)

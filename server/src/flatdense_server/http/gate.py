@@ -14,6 +14,10 @@ from flatdense_server.security.access import HEADER, Access
 OPEN: Final = frozenset({"/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 """For probes and scrapers, which have no tokens. Paths as the router takes them, and no others."""
 
+PAGE: Final = "/"
+PAGE_FILES: Final = "/page/"
+"""Open too: a browser must have the page to be asked for a token. They say nothing of the model."""
+
 MODELS: Final = "/v2/models/"
 READY: Final = "/ready"
 
@@ -50,6 +54,8 @@ class Gate:
 def scope_of(path: str) -> tokens.Scope | None:
     """What a token must be for; None where none is needed. What is not known needs one."""
     if path in OPEN or (path.startswith(MODELS) and path.endswith(READY)):
+        return None
+    if path == PAGE or path.startswith(PAGE_FILES):
         return None
     return "admin" if path.startswith(REPOSITORY) else "inference"
 

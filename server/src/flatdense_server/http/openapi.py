@@ -12,6 +12,7 @@ Json: TypeAlias = dict[str, Any]
 MODEL: Final = "model"
 VERSION: Final = "version"
 LABEL: Final = "label"
+FILE: Final = "file"
 
 ERRORS: Final = {
     400: "The request is not what the model takes; the message names what was expected.",
@@ -42,14 +43,16 @@ HEADER_LENGTH: Final = {
 }
 
 
-def describe_api(model_name: str, *, wants_tokens: bool = False) -> Json:
+def describe_api(model_name: str, *, has_page: bool = False, wants_tokens: bool = False) -> Json:
     """The description, an OpenAPI 3.1 document. `model_name` is the example of a model."""
     v2, v1 = f"/v2/models/{{{MODEL}}}", f"/v1/models/{{{MODEL}}}"
-    paths: Json = {**describe_pages(), **describe_server()}
+    paths: Json = {**describe_probes(), **describe_server()}
+    if has_page:
+        paths |= describe_page(f"{v1}/versions/{{{VERSION}}}")
     for prefix in (v2, f"{v2}/versions/{{{VERSION}}}"):
         paths |= describe_open_inference(prefix)
     for prefix in (v1, f"{v1}/versions/{{{VERSION}}}", f"{v1}/labels/{{{LABEL}}}"):
-        paths |= describe_tf_serving(prefix)
+        paths |= describe_tf_serving(prefix) | describe_native(prefix)
     for path, item in paths.items():
         item["parameters"] = describe_parameters(path, model_name)
     described: Json = {
@@ -58,7 +61,7 @@ def describe_api(model_name: str, *, wants_tokens: bool = False) -> Json:
             "title": "flatdense",
             "version": library_version("flatdense-server"),
             "description": "Classifies images: the Open Inference Protocol (/v2) and TensorFlow "
-            "Serving's REST (/v1).",
+            "Serving's REST (/v1), with KServe's :explain.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
@@ -97,6 +100,7 @@ def describe_parameters(path: str, model_name: str) -> list[Json]:
         MODEL: {"schema": name, "example": model_name},
         VERSION: {"schema": number if v1 else name, "example": 1 if v1 else "1"},
         LABEL: {"schema": name, "example": "stable"},
+        FILE: {"schema": name, "example": "neurons.png" if v1 else "main.js"},
     }
     return [
         {"name": part, "in": "path", "required": True, **described}
@@ -105,15 +109,36 @@ def describe_parameters(path: str, model_name: str) -> list[Json]:
     ]
 
 
-def describe_pages() -> Json:
-    """What people, probes and scrapers ask for."""
+def describe_page(version: str) -> Json:
+    """What people ask for, and what the page asks for beside what callers do."""
     page = {"text/html": {"schema": {"type": "string"}}}
+    parts = {
+        kind: {"schema": {"type": "string"}}
+        for kind in ("text/css", "text/javascript", "image/svg+xml")
+    }
+    picture: Json = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
+    weights = describe_operation("The weights, as a safetensors file", BINARY, errors=ASKED)
+    told: Json = {"application/json": {"schema": {"type": "object"}}}
+    report = describe_operation("The report of the training", told, errors=ASKED)
+    drawn = describe_operation("The report, or a picture of it", {**told, **picture}, errors=ASKED)
+    for operation in (weights, report, drawn):
+        operation["responses"]["204"] = {"description": "The version came without it."}
+    return {
+        "/": {"get": describe_operation("The page, for people", page)},
+        f"/page/{{{FILE}}}": {"get": describe_operation("A part of it", parts, errors=(404,))},
+        f"{version}/weights": {"get": weights},
+        f"{version}/report": {"get": report},
+        f"{version}/report/{{{FILE}}}": {"get": drawn},
+    }
+
+
+def describe_probes() -> Json:
+    """What probes and scrapers ask for."""
     metrics = {
         kind: {"schema": {"type": "string"}}
         for kind in ("text/plain", "application/openmetrics-text")
     }
     return {
-        "/": {"get": describe_operation("The page, for people", page)},
         "/healthz": {"get": describe_operation("Live", json("Live"))},
         "/readyz": {"get": describe_ready("Ready")},
         "/metrics": {"get": describe_operation("The metrics, for Prometheus", metrics)},
@@ -201,6 +226,18 @@ def describe_tf_serving(prefix: str) -> Json:
             )
         },
     }
+
+
+def describe_native(prefix: str) -> Json:
+    """What of /v1 is of neither, about a model."""
+    explain = describe_operation(
+        "Where the logits of images come from: hidden activations, and each pixel's contribution",
+        json("ExplainResponse"),
+        errors=BODILY,
+        body=json("ExplainRequest"),
+    )
+    summary = describe_operation("Layers, training, versions", json("Summary"), errors=ASKED)
+    return {f"{prefix}:explain": {"post": explain}, f"{prefix}/summary": {"get": summary}}
 
 
 def describe_ready(schema: str, errors: Sequence[int] = ()) -> Json:

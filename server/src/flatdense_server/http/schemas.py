@@ -230,6 +230,61 @@ SCHEMAS: Final[Json] = {
         required=("examples",),
         example={"examples": [{"images": [0] * 784}]},
     ),
+    "ExplainRequest": make_object(
+        {
+            "signature_name": NAME,
+            "instances": {
+                "description": "One entry for each row.",
+                "anyOf": [
+                    make_list(refer("Numbers"), minItems=1),
+                    make_list(make_map(refer("Numbers")), minItems=1),
+                ],
+            },
+            "class_index": {
+                **INTEGER,
+                "type": ["integer", "null"],
+                "description": "The class to explain; without it, each row's own.",
+            },
+        },
+        required=("instances",),
+        example={"instances": [[0.0] * 784], "class_index": 3},
+    ),
+    "ExplainResponse": make_object(
+        {
+            "model_name": TEXT,
+            "model_version": TEXT,
+            "explanations": make_list(
+                make_object(
+                    {
+                        "class": COUNT,
+                        "probabilities": make_list(NUMBER),
+                        "logits": make_list(NUMBER),
+                        "hidden": make_list(NUMBER),
+                        "explained_class": COUNT,
+                        "contributions": make_list(NUMBER),
+                        "bias_contribution": NUMBER,
+                    }
+                )
+            ),
+        }
+    ),
+    "Summary": make_object(
+        {
+            "name": TEXT,
+            "version": COUNT,
+            "available_versions": make_list(COUNT),
+            "layers": make_list({"type": "object"}),
+            "parameters": COUNT,
+            "class_names": make_list(TEXT),
+            "inputs": make_list({"type": "object"}),
+            "outputs": make_list({"type": "object"}),
+            "training": {"type": "object"},
+            "serving": {"type": "object"},
+            "versions": make_list({"type": "object"}),
+            "unchecked": make_list(TEXT),
+        },
+        required=("name", "version", "available_versions", "layers", "class_names", "versions"),
+    ),
     "ClassifyResponse": make_object(
         {
             "results": make_list(

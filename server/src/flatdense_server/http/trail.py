@@ -10,7 +10,14 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from flatdense_server.http.caller import ASK_TIMING, CALLER, Caller, Metadata
+from flatdense_server.http.caller import (
+    ASK_TIMING,
+    CALLER,
+    TIMING,
+    TIMING_WANTED,
+    Caller,
+    Metadata,
+)
 from flatdense_server.observe.logs.access_log import AccessLog
 from flatdense_server.observe.traces.journey import TRACESTATE, Journey, Tracer
 from flatdense_server.observe.traces.passage import Passage
@@ -50,6 +57,7 @@ class Visit:
         given = next((value for name, value in self.headers if name == HEADER), None)
         self._is_named = given is not None
         self.request_id = make_request_id() if given is None else accept_request_id(given)
+        self.wants_timing = any(name == TIMING_WANTED for name, _ in self.headers)
         self._code = GONE
 
     @property
@@ -62,16 +70,20 @@ class Visit:
         path: str = route.path if isinstance(route, Route) else self._scope["path"]
         return f"{self._scope['method']} {path[:LONGEST_PATH]}"
 
-    def name(self, send: Send) -> Send:
-        """Sends the id with what must have it."""
+    def name(self, send: Send, caller: Caller) -> Send:
+        """Sends the id with what must have it, and what a worker said of its time to who asked."""
 
         async def send_named(message: Message) -> None:
             """A part of the response."""
             if message["type"] == "http.response.start":
                 self._code = str(message["status"])
+                more = []
                 if self._is_named or message["status"] >= FAILED:
-                    named = (HEADER.encode(), self.request_id.encode())
-                    message = {**message, "headers": [*message["headers"], named]}
+                    more.append((HEADER.encode(), self.request_id.encode()))
+                if self.wants_timing and caller.timing:
+                    more.append((TIMING.encode(), caller.timing.encode()))
+                if more:
+                    message = {**message, "headers": [*message["headers"], *more]}
             await send(message)
 
         return send_named
@@ -126,10 +138,11 @@ class Trail:
         journey = tracer.begin(visit.method, visit.headers) if tracer else None
         access_log = self._access_log if is_told and self._is_drawn() else None
         named = ((HEADER, visit.request_id), *self._pass_on(visit.headers, journey))
-        caller = Caller((*named, *ASK_TIMING) if access_log else named)
+        is_timed = access_log or visit.wants_timing
+        caller = Caller((*named, *ASK_TIMING) if is_timed else named)
         token = CALLER.set(caller)
         try:
-            await self.app(scope, receive, visit.name(send))
+            await self.app(scope, receive, visit.name(send, caller))
         except Exception:
             # The caller has its status 500 by now.
             log.exception(
@@ -168,8 +181,9 @@ def random_id(bits: int) -> int:
 
 
 def read_headers(scope: Scope) -> Metadata:
-    """Those that a request's id and trace come in."""
-    wanted = {name.encode(): name for name in (HEADER, TRACEPARENT, TRACESTATE)}
+    """Those that a request's id and trace come in, and the wish for its time."""
+    names = (HEADER, TRACEPARENT, TRACESTATE, TIMING_WANTED)
+    wanted = {name.encode(): name for name in names}
     return tuple(
         (wanted[name], value.decode("latin-1"))
         for name, value in scope["headers"]

@@ -1,0 +1,26 @@
+// Sample digits, of those embedded in scikit-learn (UCI, Optical Recognition of
+// Handwritten Digits, Alpaydin and Kaynak). tests/page/write_samples.py did it.
+
+/** {label, pixels}: a letter for each of 8x8 pixels, 0 (paper) to g (full ink). */
+export const SAMPLES = [
+  { label: 0, pixels: "002e910001ccb80004e10d3008d00a6005g1089000g00b9000dbaf40003fg500" },
+  { label: 0, pixels: "004dc10002fegd0006g46g5008f10c8008c00c8005d01d8001facg30006gd400" },
+  { label: 1, pixels: "006a8300006gg900009gg600007gga0000bgg800007gg90000agg6000049cb20" },
+  { label: 1, pixels: "001be500000fgb00005gg800005gg500004gg300009gg200008ge000002dg900" },
+  { label: 2, pixels: "01cg50000bggd0000765e2000000c3000004d000001d500000aga84000dfgc70" },
+  { label: 2, pixels: "007gg30007g9e7000a90e5000334g200000cb000006g300000cf883000aggg90" },
+  { label: 3, pixels: "006cga0004f8ce000000d8000006e1000005f80000002f5000145f80005ge910" },
+  { label: 3, pixels: "00cggd1004f9cg200020bf00000cg4000008gd1000006g6000466g6000cgg900" },
+  { label: 4, pixels: "0007g200000fb00000be650004g7ed200agdgga008fega100009g1000009f100" },
+  { label: 4, pixels: "0006g600003g900001dd121007g51ea00cg8cg2002cfgb000008g4000008f000" },
+  { label: 5, pixels: "019ggf3008gc883006g9300008ggg4000364db0000008d000058fa0000bgb100" },
+  { label: 5, pixels: "00b7cf1001ge960008c0000005eff5000164a90000004b0000a4d80000cga100" },
+  { label: 6, pixels: "001d7000007e200000d5000000g3000003gacc3003gb59c001db4db0001cgb20" },
+  { label: 6, pixels: "0009a000007g700000dd100000f7000004gfc70002gc4ba0008e59e00006ce90" },
+  { label: 7, pixels: "003gcc7000cddg6000206e000014da10009ggg80004cc710000e6000004g2000" },
+  { label: 7, pixels: "004dge0000dabf0000009b000016eg8000bgf850002ba000001e6000005g2000" },
+  { label: 8, pixels: "003dd30002eccb0004g85f3001deg70000bgd10001gcde1000dd9g70003dga10" },
+  { label: 8, pixels: "001bf60002fagf0001e56b00005ee300001eg60000a86f1000994g30001ff600" },
+  { label: 9, pixels: "004dd40000gaa80000e76b00006ffg2000000b500000079001446ca0016bfc10" },
+  { label: 9, pixels: "005eb30001f8da0001f99f2000aggg3000001g4000000f4000759g00006cd900" },
+];
