@@ -1,5 +1,8 @@
 """Digits of 28x28 drawn anew on a canvas of 280x280, as somebody would with a pen."""
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -36,20 +39,34 @@ def draw_outline(digit: Digit) -> Ink:
     return ((enlarged - _HALF_INKED) / _SOFT_EDGE + 0.5).clip(0, 1)
 
 
-def draw_with_pen(digit: Digit, width_pixels: float | None = None) -> Ink:
-    """The digit's strokes anew, by a round pen of a width; else of the width of its own.
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """The way of a pen along the digit's strokes.
 
-    Where they are blotted, as where a loop was filled with ink, the pen goes around. Specks are
-    left out.
+    Where they are blotted, as where a loop was filled with ink, it goes around. Specks are left
+    out.
     """
-    shape = _drop_specks(_resize(digit, _GRID_PIXELS) > _HALF_INKED)
-    inside = distance_transform_edt(shape)
-    own = float(np.median(inside[thin(shape)]))
-    middle = thin(shape & (inside < _BLOT * own))
-    scale = CANVAS_PIXELS / _GRID_PIXELS
-    reach_pixels = scale * own if width_pixels is None else width_pixels / 2
-    away = _resize(distance_transform_edt(~middle), CANVAS_PIXELS)
-    return (reach_pixels - scale * away + 0.5).clip(0, 1)
+
+    away_pixels: Ink
+    """How far each pixel of the canvas is from the way."""
+    own_width_pixels: float
+    """How wide the digit's strokes were, in pixels of the canvas."""
+
+    @classmethod
+    def of(cls, digit: Digit) -> Self:
+        """Follows the digit."""
+        shape = _drop_specks(_resize(digit, _GRID_PIXELS) > _HALF_INKED)
+        inside = distance_transform_edt(shape)
+        half = float(np.median(inside[thin(shape)]))
+        way = thin(shape & (inside < _BLOT * half))
+        scale = CANVAS_PIXELS / _GRID_PIXELS
+        away = _resize(distance_transform_edt(~way), CANVAS_PIXELS)
+        return cls(scale * away, 2 * scale * half)
+
+    def draw(self, width_pixels: float | None = None) -> Ink:
+        """By a round pen of a width; else of the digit's own."""
+        width = self.own_width_pixels if width_pixels is None else width_pixels
+        return np.asarray((width / 2 - self.away_pixels + 0.5).clip(0, 1))
 
 
 def place(ink: Ink, random: np.random.Generator) -> Ink:

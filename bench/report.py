@@ -304,7 +304,7 @@ def render_page(results: Results) -> str:
         spread = "" if name == NO_PAGE else f"{low:.3f} to {high:.3f}"
         lines.append(f"| {name} | {statistics.median(rates):,.0f} | {middle:.3f} | {spread} |")
     note = (
-        f"Medians of {len(baseline)} rounds in turn (`bench/page.py`). The browser's pages are "
+        f"Medians of {len(baseline)} rounds in turn (`bench/browser.py`). The browser's pages are "
         "opened with nothing cached; an answer's time is from the event of the pen to the bars. "
         "Calls are made beside the requests of a page, without its browser, which is on another "
         f"machine in life. On {describe(results['machine'])}. Browser and load generator ran on "

@@ -39,6 +39,8 @@ _EM_PIXELS = 200
 
 _CANVAS_PIXELS = 400
 
+_SAMPLE_EM_PIXELS = 24
+
 _UNKNOWN = "\U0010ffff"
 """A character that no face has: what is drawn for it is drawn for all that are missing."""
 
@@ -72,9 +74,6 @@ class Typeface:
 
     def _load(self, em_pixels: int) -> ImageFont.FreeTypeFont:
         return ImageFont.truetype(str(self.path), em_pixels)
-
-
-_SAMPLE_EM_PIXELS = 24
 
 
 def find_typefaces(folders: Iterable[Path] = FOLDERS) -> list[Typeface]:

@@ -9,12 +9,14 @@ import pytest
 from flatdense_training.data.split import Examples
 from flatdense_training.judge.evaluate import Evaluation
 from flatdense_training.report.findings import Findings
+from flatdense_training.report.pictures.confusion_matrix import contrast
 from flatdense_training.report.pictures.gallery import gallery
 from flatdense_training.report.pictures.palette import DARK, LIGHT
 from flatdense_training.report.pictures.robustness_curves import spread
 from flatdense_training.report.report import Report, make_report
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.colors import to_hex, to_rgb
 from msgspec.structs import replace as replace_struct
 from PIL import Image
 
@@ -67,6 +69,17 @@ def test_light_and_dark(report: Report) -> None:
     for image, palette in ((light, LIGHT), (dark, DARK)):
         red, green, blue = image.convert("RGB").getpixel((0, 0))
         assert f"#{red:02x}{green:02x}{blue:02x}" == palette.ground
+
+
+def test_contrast() -> None:
+    """Black on white is 21, a colour on itself 1, and mistakes can be read on every strength."""
+    assert contrast("#000000", "#ffffff") == contrast("#ffffff", "#000000") == pytest.approx(21)
+    assert contrast("#d55e00", "#d55e00") == 1
+    for palette in (LIGHT, DARK):
+        ground, strongest = np.array(to_rgb(palette.ground)), np.array(to_rgb(palette.second))
+        for share in np.linspace(0, 1, 21):
+            cell = to_hex(ground + share * (strongest - ground))
+            assert max(contrast(cell, palette.ink), contrast(cell, palette.ground)) > 3.5
 
 
 def test_words(report: Report) -> None:

@@ -41,7 +41,7 @@ def run(order: Order, material: Material, screen: Screen) -> Path:
     """
     classes = len(material.dataset.class_names)
     recipe = order.plan.recipe(len(material.splits.train))
-    use_threads()
+    use_threads(recipe)
     make_repeatable(recipe.seed)
     network = build_student(hidden_units=order.hidden_units, classes=classes)
     initial = read_out(network)

@@ -23,13 +23,16 @@ from flatdense_training.terminal.screen import Screen
 STUDENT, TEACHER = "student", "teacher"
 
 
-def use_threads() -> None:
-    """Gives TensorFlow as many threads as the process may use CPUs, by affinity and cgroup.
+def use_threads(recipe: Recipe) -> None:
+    """Gives TensorFlow the CPUs that the process may use, by affinity and cgroup.
 
-    Before the first operation; after it, nothing changes.
+    One of several is left to the thread that distorts, where nothing but the small network is
+    fitted. Before the first operation; after it, nothing changes.
     """
+    usable = joblib.cpu_count()
+    spared = 1 if recipe.distortion and not recipe.teacher and usable > 1 else 0
     try:
-        tf.config.threading.set_intra_op_parallelism_threads(joblib.cpu_count())
+        tf.config.threading.set_intra_op_parallelism_threads(usable - spared)
     except RuntimeError:  # a second run in this process: the first one has set it
         return
 
@@ -69,29 +72,29 @@ def fit(
         validation=material.splits.validation,
         classes=len(material.dataset.class_names),
     )
+    taught_s = 0.0
     if recipe.teacher is not None:
-        task = replace(
-            task, answers=learn_answers(recipe.teacher, task, order, checkpoints, screen)
-        )
+        answers, taught_s = learn_answers(recipe.teacher, task, order, checkpoints, screen)
+        task = replace(task, answers=answers)
     steps = recipe.steps_per_epoch(len(task.train))
     screen.training(recipe, steps)
     with shown(STUDENT, recipe, task, order, screen) as watcher:
         trained = train(network, task, watcher, checkpoints)
     screen.fitted(trained.epochs)
-    return trained
+    return replace(trained, taught_s=taught_s)
 
 
 def learn_answers(
     teacher: Teacher, task: Task, order: Order, checkpoints: Checkpoints, screen: Screen
-) -> AnswersOf:
-    """Fits the teacher, and asks it about all that the student will see."""
+) -> tuple[AnswersOf, float]:
+    """Fits the teacher, and asks it about all that the student will see; how long it was fitted."""
     screen.teaching(teacher.recipe, teacher.recipe.steps_per_epoch(len(task.train)))
     with shown(TEACHER, teacher.recipe, task, order, screen) as watcher:
         trained = fit_teacher(teacher.recipe, task, watcher, checkpoints)
     copies = min(teacher.copies, task.recipe.epochs)
     screen.line(f"answers for {copies} distorted copies of the training images")
     with count_bar(screen.console, "copies", total=copies) as answered:
-        return ask_teacher(
+        answers = ask_teacher(
             trained,
             teacher,
             task,
@@ -99,6 +102,7 @@ def learn_answers(
             answered=answered,
             not_kept=screen.not_kept,
         )
+    return answers, trained.duration_s
 
 
 @contextmanager

@@ -21,7 +21,7 @@ _GROUND_PART = 0.5
 """Below which part of the strength of the ink the ground may differ from place to place."""
 
 _CONTRAST = 1.5
-"""How many times as strong as the strongest grain ink is."""
+"""How many times as strong as the strongest grain ink is, at least."""
 
 _FULL_PART = 0.7
 """From which part of its strength ink is full."""
@@ -52,12 +52,13 @@ def find_ink(grey: Grey, *, is_dark: bool | None = None) -> tuple[Grey, bool]:
 
     Raises InvalidInput: nothing stands out.
     """
-    found = _stand_out(_level(grey - _smooth_ground(grey)), is_dark)
-    part = 1.0 if found is None else _border_part(found[0])
+    difference = grey - _smooth_ground(grey)
+    rough, found = _stand_out(difference, is_dark), _stand_out(_level(difference), is_dark)
+    part = 1.0 if rough is None else _border_part(rough[0])
     if part > _BORDER_PART:
-        in_shadow = _find_in_shadow(grey, part / 2)
+        in_shadow = None if is_dark is False else _find_in_shadow(grey, part / 2)
         # Where as much is on the border as before, it is a digit that fills the picture.
-        found = in_shadow or (found if found and _is_drawn(found[0]) else None)
+        found = in_shadow or (found if rough and _is_drawn(rough[0]) else None)
     if found is None:
         raise blank()
     return found
@@ -78,8 +79,8 @@ def _stand_out(
 ) -> tuple[Grey, bool] | None:
     """The ink and whether it is dark; None where none is `contrast` times what grain may be."""
     light, dark = difference.clip(min=0), (-difference).clip(min=0)
-    if is_dark is None:
-        is_dark = bool(np.square(light).sum() <= np.square(dark).sum())
+    if is_dark is None:  # blotches are wider than strokes, and weaker
+        is_dark = bool(np.power(light, 3).sum() <= np.power(dark, 3).sum())
     ink = dark if is_dark else light
     grain = _grain(difference)
     strength = _strength(ink, grain)

@@ -79,8 +79,8 @@ class Distortion:
         terms[:, 0, distance, one] = (cos * shear - sin) * y_scale
         terms[:, 1, one, distance] = sin * x_scale
         terms[:, 1, distance, one] = (sin * shear + cos) * y_scale
-        # One small product after another: a big one would be spread over threads, at twice the cost.
-        maps: Maps = functions @ (terms @ functions.T)
+        # Small products, one after another: a big one is spread over threads, at twice the cost.
+        maps: Maps = np.matmul(functions, np.matmul(terms, functions.T))
         return maps
 
     def functions(self) -> npt.NDArray[np.float32]:

@@ -67,11 +67,13 @@ class Trained:
 
     fitting: Fitting
     epochs: tuple[Epoch, ...]
+    taught_s: float = 0.0
+    """How long its teacher was fitted before."""
 
     @property
     def duration_s(self) -> float:
-        """Of all passes, also of those before an interruption."""
-        return sum(epoch.duration_s for epoch in self.epochs)
+        """Of all passes, its teacher's with them, also of those before an interruption."""
+        return self.taught_s + sum(epoch.duration_s for epoch in self.epochs)
 
 
 def make_repeatable(seed: int) -> None:

@@ -1,7 +1,9 @@
 """Which classes are taken for which."""
 
+from functools import partial
+
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap, PowerNorm
+from matplotlib.colors import LinearSegmentedColormap, PowerNorm, to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from flatdense_training.report.pictures.palette import Palette
@@ -10,8 +12,10 @@ from flatdense_training.report.report import Report
 
 SHORT_NAME = 2
 """Letters; longer names of columns are written aslant."""
-DARK_CELL = 0.55
-"""From this share of the strongest colour on, numbers are written in the ground's."""
+GAMMA = 2.2
+"""From a colour's numbers to light."""
+EYE = (0.2126, 0.7152, 0.0722)
+"""How much of what is seen as light is red, green and blue."""
 
 
 def confusion_matrix_picture(report: Report) -> Picture:
@@ -33,7 +37,7 @@ def confusion_matrix_picture(report: Report) -> Picture:
                     [answer - 0.5, answer + 0.5], label - 0.5, label + 0.5, color=palette.grid
                 )
             if count:
-                strong = label != answer and scale(count) >= DARK_CELL
+                cell = palette.grid if label == answer else to_hex(colours(scale(count)))
                 axes.text(
                     answer,
                     label,
@@ -42,7 +46,7 @@ def confusion_matrix_picture(report: Report) -> Picture:
                     va="center",
                     size=8,
                     weight="bold" if label == answer else "normal",
-                    color=palette.ground if strong else palette.ink,
+                    color=max(palette.ink, palette.ground, key=partial(contrast, cell)),
                 )
         places = range(len(names))
         axes.set_yticks(places, names)
@@ -77,3 +81,14 @@ def confusion_matrix_picture(report: Report) -> Picture:
         draw=draw,
         height_in=4.5,
     )
+
+
+def contrast(one: str, other: str) -> float:
+    """How well two colours are told apart: from 1, the same, to 21, black and white (WCAG 2)."""
+    dark, light = sorted(map(luminance, (one, other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: str) -> float:
+    """How light a colour is to the eye: from 0 to 1."""
+    return float(np.dot(np.power(to_rgb(colour), GAMMA), EYE))

@@ -1,4 +1,4 @@
-"""How fast the page is, and what it costs those who call by gRPC: `python bench/page.py`.
+"""How fast the page is, and what it costs those who call by gRPC: `python bench/browser.py`.
 
 A real Chromium opens it and draws; then calls are counted with the requests of an open page beside
 them and without, in turns. Writes bench/results/page.json, with the machine's description, and the

@@ -1,0 +1,184 @@
+"""Digits as they come in life, through the SDK: `python bench/real_world.py MNIST`.
+
+The argument is a folder with MNIST's IDX files. Its test images are drawn anew on 280x280, dark on
+white and light on dark, by many pens, and photographed on paper; then come the digits of this
+machine's typefaces (typefaces.py says what to install), and strokes. Each picture goes through
+`prepare_image`, and then to a version of the model, here by NumPy. Writes
+bench/results/real_world.json, and the table of docs/sdk.md.
+
+The numbers in `prepare_image` were chosen on MNIST's validation images and on every other family of
+typefaces: `--choosing` takes those, and writes nothing.
+"""
+
+import argparse
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from flatdense_client import ImageLike, InvalidInput, prepare_image
+from flatdense_training.data.datasets import MNIST
+from flatdense_training.data.folder import read_folder
+from flatdense_training.data.split import split
+from flatdense_training.judge.interval import wilson
+from machine import describe_machine
+from paper import dark_on_white, in_sharp_shadow, light_on_dark, on_grey_paper
+from pens import Digit, Trace, draw_outline, place
+from report import (
+    REAL_WORLD,
+    REAL_WORLD_PAGE,
+    REAL_WORLD_SECTION,
+    Results,
+    publish,
+    render_real_world,
+)
+from safetensors.numpy import load_file
+from strokes import SHAPES, draw_shape
+from typefaces import PACKAGES, Typeface, find_typefaces
+
+MODEL_DIR = Path(__file__).parents[1] / "exported_model"
+
+PEN_WIDTHS_PIXELS = (1, 2, 3, 5, 8, 12, 16, 20, 24, 28, 32)
+"""Of the 280 of the canvas, on which digits are 200 long: from a hair to a sixth of the digit."""
+
+SHAPE_ROWS = 100
+"""Of each shape of strokes."""
+
+CHUNK = 20
+"""How many digits, typefaces or shapes a process takes at a time."""
+
+Pixels = npt.NDArray[np.uint8]
+
+Drawn = Iterator[tuple[str, str, int, ImageLike]]
+"""Set, part of it, label, picture."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """A picture of some set, prepared."""
+
+    group: str
+    part: str
+    label: int
+    pixels: Pixels
+    """[28, 28], all 0 where no ink was found."""
+
+
+class Network:
+    """The classifier, from a file of its weights."""
+
+    def __init__(self, file: Path) -> None:
+        arrays = np.load(file) if file.suffix == ".npz" else load_file(file)
+        self._hidden = _find_layer(arrays, "hidden")
+        self._output = _find_layer(arrays, "output")
+
+    def classify(self, images: Pixels) -> npt.NDArray[np.int64]:
+        """The classes of [N, 28, 28]."""
+        rows = images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
+        hidden = np.maximum(rows @ self._hidden[0] + self._hidden[1], 0)
+        return np.asarray((hidden @ self._output[0] + self._output[1]).argmax(axis=1))
+
+
+def _find_layer(arrays: Mapping[str, npt.NDArray[Any]], layer: str) -> list[npt.NDArray[Any]]:
+    """Kernel and bias, whatever stands between layer and name."""
+    return [
+        next(arrays[name] for name in arrays if layer in name and part in name)
+        for part in ("kernel", "bias")
+    ]
+
+
+def main(mnist: Path, weights: Path, rows: int, *, is_choosing: bool) -> None:
+    """Draws, prepares, asks, writes, prints."""
+    splits = split(MNIST, read_folder(MNIST, mnist), seed=0)
+    examples = splits.validation if is_choosing else splits.test
+    digits = list(zip(examples.images[:rows], examples.labels[:rows].tolist(), strict=True))
+    faces = find_typefaces()
+    families = sorted({face.family for face in faces if face.is_text})
+    chosen_on = set(families[::2])
+    if is_choosing:
+        faces = [face for face in faces if face.family in chosen_on]
+    samples = [
+        *prepare_all(draw_digit, digits),
+        *prepare_all(print_digits, faces),
+        *prepare_all(draw_strokes, SHAPES),
+    ]
+    results = {
+        "machine": describe_machine(),
+        "weights": f"exported_model/{weights.parent.name}"
+        if weights.is_relative_to(MODEL_DIR)
+        else weights.name,
+        "digits": len(digits),
+        "typefaces": sum(face.is_text for face in faces),
+        "families": len({face.family for face in faces if face.is_text}),
+        "chosen_on": sorted(chosen_on),
+        "sets": judge(Network(weights), samples),
+    }
+    section = render_real_world(results)
+    if not is_choosing:
+        publish(results, REAL_WORLD, REAL_WORLD_PAGE, section, REAL_WORLD_SECTION)
+    print(section)
+    tell_worst(results["sets"])
+
+
+def draw_digit(digit: tuple[Digit, int]) -> Drawn:
+    """A digit of MNIST on the canvas, in each way."""
+    pixels, label = digit
+    random = np.random.default_rng(pixels.ravel())
+    shape, trace = draw_outline(pixels), Trace.of(pixels)
+    placed = place(trace.draw(), random)
+    yield "redrawn", "its own shape, dark on white", label, dark_on_white(shape)
+    yield "redrawn", "its own shape, light on dark", label, light_on_dark(shape)
+    yield "redrawn", "by a pen, anywhere, dark on white", label, dark_on_white(placed)
+    yield "redrawn", "by a pen, anywhere, light on dark", label, light_on_dark(placed)
+    yield "grey paper", "its own shape", label, on_grey_paper(shape, random)
+    yield "grey paper", "by a pen, anywhere", label, on_grey_paper(placed, random)
+    yield "sharp shadow", "its own shape", label, in_sharp_shadow(shape, random)
+    for width in PEN_WIDTHS_PIXELS:
+        yield "pens", f"{width} pixels wide", label, dark_on_white(trace.draw(width))
+
+
+def print_digits(face: Typeface) -> Drawn:
+    """The ten digits of a typeface."""
+    group = "typefaces" if face.is_text else "no ordinary text"
+    for label in range(10):
+        yield group, face.family, label, dark_on_white(face.print_digit(label))
+
+
+def draw_strokes(shape: str) -> Drawn:
+    """One shape of a digit, many times."""
+    random = np.random.default_rng(list(SHAPES).index(shape))
+    for _ in range(SHAPE_ROWS):
+        yield "strokes", shape, SHAPES[shape][0], dark_on_white(draw_shape(shape, random))
+
+
+def prepare_all[Source](
+    draw: Callable[[Source], Drawn], sources: Iterable[Source]
+) -> Iterator[Sample]:
+    """All that is drawn of each source, prepared on all cores."""
+    with ProcessPoolExecutor() as pool:
+        calls = pool.map(_Prepared(draw), sources, chunksize=CHUNK)
+        for samples in calls:
+            yield from samples
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared[Source]:
+    draw: Callable[[Source], Drawn]
+
+    def __call__(self, source: Source) -> list[Sample]:
+        return [
+            Sample(group, part, label, prepare(picture))
+            for group, part, label, picture in self.draw(source)
+        ]
+
+
+def prepare(picture: ImageLike) -> Pixels:
+    """As the SDK does it; what it refuses as blank is black, and so a miss for nine of ten."""
+    try:
+        return prepare_image(picture).pixels
+    except InvalidInput:
+        return np.zeros((28, 28), np.uint8)
