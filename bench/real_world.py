@@ -11,12 +11,13 @@ typefaces: `--choosing` takes those, and writes nothing.
 """
 
 import argparse
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,6 @@ from flatdense_client import ImageLike, InvalidInput, prepare_image
 from flatdense_training.data.datasets import MNIST
 from flatdense_training.data.folder import read_folder
 from flatdense_training.data.split import split
-from flatdense_training.judge.interval import wilson
 from machine import describe_machine
 from paper import dark_on_white, in_sharp_shadow, light_on_dark, on_grey_paper
 from pens import Digit, Trace, draw_outline, place
@@ -35,10 +35,11 @@ from report import (
     Results,
     publish,
     render_real_world,
+    share,
 )
 from safetensors.numpy import load_file
 from strokes import SHAPES, draw_shape
-from typefaces import PACKAGES, Typeface, find_typefaces
+from typefaces import Typeface, find_typefaces
 
 MODEL_DIR = Path(__file__).parents[1] / "exported_model"
 
@@ -50,6 +51,8 @@ SHAPE_ROWS = 100
 
 CHUNK = 20
 """How many digits, typefaces or shapes a process takes at a time."""
+
+Source = TypeVar("Source")
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -138,7 +141,7 @@ def draw_digit(digit: tuple[Digit, int]) -> Drawn:
     yield "grey paper", "by a pen, anywhere", label, on_grey_paper(placed, random)
     yield "sharp shadow", "its own shape", label, in_sharp_shadow(shape, random)
     for width in PEN_WIDTHS_PIXELS:
-        yield "pens", f"{width} pixels wide", label, dark_on_white(trace.draw(width))
+        yield "pens", f"{width} px wide", label, dark_on_white(trace.draw(width))
 
 
 def print_digits(face: Typeface) -> Drawn:
@@ -155,30 +158,71 @@ def draw_strokes(shape: str) -> Drawn:
         yield "strokes", shape, SHAPES[shape][0], dark_on_white(draw_shape(shape, random))
 
 
-def prepare_all[Source](
-    draw: Callable[[Source], Drawn], sources: Iterable[Source]
-) -> Iterator[Sample]:
+def prepare_all(draw: Callable[[Source], Drawn], sources: Iterable[Source]) -> Iterator[Sample]:
     """All that is drawn of each source, prepared on all cores."""
     with ProcessPoolExecutor() as pool:
-        calls = pool.map(_Prepared(draw), sources, chunksize=CHUNK)
-        for samples in calls:
+        for samples in pool.map(partial(_prepare, draw), sources, chunksize=CHUNK):
             yield from samples
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared[Source]:
-    draw: Callable[[Source], Drawn]
-
-    def __call__(self, source: Source) -> list[Sample]:
-        return [
-            Sample(group, part, label, prepare(picture))
-            for group, part, label, picture in self.draw(source)
-        ]
+def _prepare(draw: Callable[[Source], Drawn], source: Source) -> list[Sample]:
+    return [
+        Sample(group, part, label, prepare(picture)) for group, part, label, picture in draw(source)
+    ]
 
 
 def prepare(picture: ImageLike) -> Pixels:
-    """As the SDK does it; what it refuses as blank is black, and so a miss for nine of ten."""
+    """As the SDK does it; black where it sees no ink."""
     try:
         return prepare_image(picture).pixels
     except InvalidInput:
         return np.zeros((28, 28), np.uint8)
+
+
+def judge(network: Network, samples: list[Sample]) -> dict[str, dict[str, Results]]:
+    """Of each set and part: how many, how many right and without ink, and the share of right."""
+    answers = network.classify(np.stack([sample.pixels for sample in samples])).tolist()
+    parts: dict[tuple[str, str], list[tuple[Sample, int]]] = defaultdict(list)
+    for sample, answer in zip(samples, answers, strict=True):
+        parts[sample.group, sample.part].append((sample, answer))
+    sets: dict[str, dict[str, Results]] = defaultdict(dict)
+    for (group, part), answered in parts.items():
+        sets[group][part] = _count(answered)
+    return sets
+
+
+def _count(answered: list[tuple[Sample, int]]) -> Results:
+    seen = [(sample, answer) for sample, answer in answered if sample.pixels.any()]
+    missed = Counter(
+        f"{sample.label} as {answer}" for sample, answer in seen if answer != sample.label
+    )
+    correct = len(seen) - missed.total()
+    return {
+        **share(correct, len(answered)),
+        "blank": len(answered) - len(seen),
+        "missed": dict(missed.most_common()),
+    }
+
+
+def tell_worst(sets: dict[str, dict[str, Results]]) -> None:
+    """What was taken for what most often, and the parts of the sets with the most misses."""
+    for group, parts in sets.items():
+        missed: Counter[str] = Counter()
+        for part in parts.values():
+            missed.update(part["missed"])
+        worst = sorted(parts, key=lambda name: parts[name]["accuracy"])[:10]
+        told = (f"{name} {parts[name]['accuracy']:.1%}" for name in worst)
+        print(f"{group}: {missed.most_common(5)}; {', '.join(told)}")
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("mnist", type=Path, help="the folder of MNIST's IDX files")
+    which = arguments.add_mutually_exclusive_group()
+    which.add_argument("--version", type=int, default=1, help="of exported_model/")
+    which.add_argument("--weights", type=Path, help="a .safetensors or .npz instead")
+    arguments.add_argument("--digits", type=int, default=10_000, help="of MNIST, at most")
+    arguments.add_argument("--choosing", action="store_true", help="what numbers are chosen on")
+    parsed = arguments.parse_args()
+    file = parsed.weights or MODEL_DIR / str(parsed.version) / "weights.safetensors"
+    main(parsed.mnist, file, parsed.digits, is_choosing=parsed.choosing)

@@ -6,6 +6,8 @@ import statistics
 from pathlib import Path
 from typing import Any, Final
 
+from flatdense_training.judge.interval import wilson
+
 ROOT: Final = Path(__file__).parents[1]
 SERVING: Final = ROOT / "bench" / "results" / "serving.json"
 SERVING_PAGE: Final = ROOT / "README.md"
@@ -50,6 +52,13 @@ CAPACITY: Final = ROOT / "bench" / "results" / "capacity.json"
 CAPACITY_PAGE: Final = ROOT / "docs" / "operations.md"
 CAPACITY_SECTION: Final = re.compile(
     r"(?<=<!-- measured: capacity -->\n).*?(?=<!-- end -->)", re.DOTALL
+)
+"""A second one of the same document."""
+
+REAL_WORLD: Final = ROOT / "bench" / "results" / "real_world.json"
+REAL_WORLD_PAGE: Final = ROOT / "docs" / "sdk.md"
+REAL_WORLD_SECTION: Final = re.compile(
+    r"(?<=<!-- measured: pictures -->\n).*?(?=<!-- end -->)", re.DOTALL
 )
 """A second one of the same document."""
 
@@ -505,6 +514,51 @@ def render_training(results: Results) -> str:
         f"{describe(results['machine'])}."
     )
     return "\n".join([*lines, "", note]) + "\n"
+
+
+def render_real_world(results: Results) -> str:
+    """Pictures from life: the table, in Markdown."""
+    lines = ["| | | pictures | right | 95 % interval |", f"|{'---|' * 5}"]
+    unseen = "families that nothing was chosen on"
+    for group, parts in results["sets"].items():
+        shown = {"": parts}
+        if group == "typefaces":
+            chosen_on = results["chosen_on"]
+            shown[unseen] = {name: part for name, part in parts.items() if name not in chosen_on}
+        elif group != "strokes" and len(parts) > 1:
+            shown |= {name: {name: part} for name, part in parts.items()}
+        for name, counted in shown.items():
+            total = share(
+                sum(part["correct"] for part in counted.values()),
+                sum(part["rows"] for part in counted.values()),
+            )
+            if total["rows"]:
+                # Pictures of one digit are right or wrong together, and no more sure than one.
+                is_one = name or len(parts) == 1 or group in ("typefaces", "strokes")
+                sure = f"{total['low']:.2%} to {total['high']:.2%}" if is_one else ""
+                lines.append(
+                    f"| {'' if name else group} | {name} | {total['rows']:,} "
+                    f"| {total['accuracy']:.2%} | {sure} |"
+                )
+    note = (
+        f"{results['digits']:,} digits of MNIST, {results['typefaces']} typefaces of "
+        f"{results['families']} families, as `{results['weights']}` answers what `prepare_image` "
+        "makes of their pictures (`bench/real_world.py`). Pens draw on 280x280, where a digit is "
+        "200 pixels long. What is refused as blank counts as wrong."
+    )
+    return "\n".join([*lines, "", note]) + "\n"
+
+
+def share(correct: int, rows: int) -> Results:
+    """A fraction with its interval."""
+    interval = wilson(correct, rows)
+    return {
+        "rows": rows,
+        "correct": correct,
+        "accuracy": correct / max(1, rows),
+        "low": interval.low,
+        "high": interval.high,
+    }
 
 
 def describe_ms(time_ms: float | None) -> str:

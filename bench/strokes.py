@@ -124,7 +124,9 @@ def _smooth(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     padded = np.concatenate([points[:1], points, points[-1:]])
     t = np.linspace(0, 1, _STEPS)[:, None]
     parts = [
-        b + t * (c - a) / 2 + t**2 * (2 * a - 5 * b + 4 * c - d) / 2
+        b
+        + t * (c - a) / 2
+        + t**2 * (2 * a - 5 * b + 4 * c - d) / 2
         + t**3 * (3 * b - 3 * c + d - a) / 2
         for a, b, c, d in zip(padded, padded[1:], padded[2:], padded[3:], strict=False)
     ]

@@ -26,6 +26,9 @@ NO_TEXT = {
     "D050000L": "dingbats",
     "Linux Biolinum Keyboard O": "keys of a keyboard",
     "Linux Libertine Initials O": "ornamented initials",
+    "Noto Sans Symbols": "symbols",
+    "Noto Sans Symbols2": "symbols",
+    "Standard Symbols PS": "symbols",
     "TeX Gyre Chorus": "a chancery hand",
     "Z003": "a chancery hand",
 }

@@ -64,7 +64,8 @@ def by_preset() -> str:
 @folder_option(
     "--cache-dir",
     default=Path("~/.cache/flatdense"),
-    help="Where downloads are kept, in one folder for each dataset, and compiled libraries.",
+    help="Where downloads are kept, in one folder for each dataset, compiled libraries, and what a "
+    "stopped run goes on from.",
 )
 @folder_option(
     "--model-dir",
@@ -160,7 +161,6 @@ def by_preset() -> str:
 )
 @option(
     "--compare",
-    "versions",
     type=click.IntRange(1),
     nargs=2,
     metavar="A B",
@@ -189,7 +189,7 @@ def main(  # noqa: PLR0913  # one parameter for each option
     report_digits: bool,
     min_accuracy: float | None,
     compile_choice: CompileChoice,
-    versions: tuple[int, int] | None,
+    compare: tuple[int, int] | None,
 ) -> None:
     """Trains the classifier and exports it for flatdense-server.
 
@@ -197,9 +197,9 @@ def main(  # noqa: PLR0913  # one parameter for each option
     test images, and exported as a SavedModel. Then the network is compiled ahead of time, unless
     that was done before.
     """
-    if versions is not None:
+    if compare is not None:
         request = Request(
-            versions=versions,
+            versions=compare,
             model_dir=model_dir,
             datasets=datasets,
             data_dir=data_dir,

@@ -53,7 +53,7 @@ def find_ink(grey: Grey, *, is_dark: bool | None = None) -> tuple[Grey, bool]:
     Raises InvalidInput: nothing stands out.
     """
     difference = grey - _smooth_ground(grey)
-    rough, found = _stand_out(difference, is_dark), _stand_out(_level(difference), is_dark)
+    rough, found = (_stand_out(each, is_dark=is_dark) for each in (difference, _level(difference)))
     part = 1.0 if rough is None else _border_part(rough[0])
     if part > _BORDER_PART:
         in_shadow = None if is_dark is False else _find_in_shadow(grey, part / 2)
@@ -75,7 +75,7 @@ def blank() -> InvalidInput:
 
 
 def _stand_out(
-    difference: Grey, is_dark: bool | None = None, contrast: float = _CONTRAST
+    difference: Grey, *, is_dark: bool | None = None, contrast: float = _CONTRAST
 ) -> tuple[Grey, bool] | None:
     """The ink and whether it is dark; None where none is `contrast` times what grain may be."""
     light, dark = difference.clip(min=0), (-difference).clip(min=0)
