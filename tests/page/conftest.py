@@ -11,7 +11,7 @@ import pytest
 from flatdense_artifact import Weights
 from flatdense_artifact.weights import read_weights
 from page.reported import Reported, make_model_dir, make_report
-from page.sheet import READY, RECORD, WINDOW, OpenPage, Sheet
+from page.sheet import PATIENCE_S, READY, RECORD, WINDOW, OpenPage, Sheet
 from playwright.sync_api import Browser, sync_playwright
 from server_process import ServerProcess
 
@@ -21,7 +21,7 @@ def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
     chromium = shutil.which("chromium")
     if chromium is None:
-        pytest.skip("no chromium")
+        pytest.skip("the page is not tested: install a browser, Debian's package chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser
@@ -58,7 +58,7 @@ def open_page(browser: Browser, page_server: ServerProcess) -> Iterator[OpenPage
             """In a window of its own, ready."""
             context = opened.enter_context(browser.new_context(**{"viewport": WINDOW, **options}))
             page = context.new_page()
-            page.set_default_timeout(20_000)
+            page.set_default_timeout(1e3 * PATIENCE_S)
             sheet = Sheet(page, url)
             page.add_init_script(RECORD)
             sheet.watch()

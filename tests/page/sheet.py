@@ -1,5 +1,6 @@
 """The page in a browser, and what people do with it."""
 
+import base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -20,6 +21,9 @@ NETWORK: Final = "Failed to load resource"
 """How the browser notes what the server did not answer, or refused: no fault of the page."""
 
 READY: Final = "#version:enabled"
+
+PATIENCE_S: Final = 60.0
+"""A machine that does much else is waited for; who waits goes on as soon as it can."""
 
 WINDOW: Final = {"width": 1280, "height": 900}
 """Pixels: the whole of the drawing is in it, so that nothing scrolls under the hand."""
@@ -89,7 +93,7 @@ class Sheet:
         self.page.wait_for_selector("#circuit[aria-busy=false]")
         return self.last("explained")
 
-    def wait_for_text(self, selector: str, text: str, timeout_s: float = 20.0) -> None:
+    def wait_for_text(self, selector: str, text: str, timeout_s: float = PATIENCE_S) -> None:
         """Waits until it stands there."""
         self.page.locator(selector).filter(has_text=text).wait_for(timeout=1e3 * timeout_s)
 
@@ -115,11 +119,17 @@ class Sheet:
               const copy = new OffscreenCanvas(width, height);
               const context = copy.getContext("2d", { willReadFrequently: true });
               context.drawImage(document.querySelector(selector), 0, 0);
-              return [[...context.getImageData(0, 0, width, height).data], width];
+              const { data } = context.getImageData(0, 0, width, height);
+              let text = "";
+              for (let at = 0; at < data.length; at += 32768) {
+                text += String.fromCharCode(...data.subarray(at, at + 32768));
+              }
+              return [btoa(text), width];
             }""",
             selector,
         )
-        return np.array(data, np.int64).reshape(-1, width, 4)
+        levels = np.frombuffer(base64.b64decode(data), np.uint8)
+        return levels.astype(np.int64).reshape(-1, width, 4)
 
     def watch(self) -> None:
         """Notes from now on what goes wrong."""

@@ -14,6 +14,9 @@ pytestmark = pytest.mark.xdist_group("page")
 THREE = next(digit for digit in write_digits() if digit.label == 3)
 SEVEN = next(digit for digit in write_digits() if digit.label == 7)
 
+LINE = ((0.52, 0.15), (0.51, 0.35), (0.5, 0.6), (0.49, 0.85))
+"""A one."""
+
 
 def seen(sheet: Sheet) -> npt.NDArray[np.bool_]:
     """Where the 28x28 that is shown has ink."""
@@ -50,11 +53,19 @@ def test_the_bars_are_what_the_server_answered(open_page: OpenPage) -> None:
 def test_the_answer_follows_the_pen(open_page: OpenPage) -> None:
     """There are answers before the pen is lifted, and the last is about the whole drawing."""
     sheet = open_page()
-    sheet.draw(*SEVEN.strokes)
+    box = sheet.page.locator("#pad").bounding_box()
+    assert box
+    (x, y), *points = ((box["x"] + 280 * a, box["y"] + 280 * b) for a, b in LINE)
+    sheet.page.mouse.move(x, y)
+    sheet.page.mouse.down()
+    for number, point in enumerate(points, start=1):
+        sheet.page.mouse.move(*point)
+        sheet.page.wait_for_function(f"window.told.answered.length >= {number}")
+    sheet.page.mouse.up()
     sheet.settle()
     told = sheet.page.evaluate("window.told.answered.map(({ pointMs }) => pointMs)")
-    assert len(told) > 3
     assert told == sorted(told)
+    assert sheet.text("#best") == "1"
 
 
 def test_undo_and_clear(open_page: OpenPage) -> None:

@@ -42,6 +42,17 @@ def test_wishes_come_before_the_preset() -> None:
     assert Plan(preset="quick", teach=True).recipe(ROWS).teacher is not None
 
 
+def test_data_that_is_better_as_it_is_is_not_distorted() -> None:
+    """Unless that is wished; a preset that does not distort does so where it is asked to."""
+    assert Plan().recipe(ROWS, distort=False).distortion is None
+    taught = Plan(preset="best").recipe(ROWS, distort=False).teacher
+    assert taught is not None
+    assert taught.recipe.distortion is None
+    assert Plan(distort=True).recipe(ROWS, distort=False).distortion is not None
+    assert Plan(preset="quick").recipe(ROWS).distortion is None
+    assert Plan(preset="quick", distort=True).recipe(ROWS).distortion is not None
+
+
 @pytest.mark.parametrize(
     "plan",
     [

@@ -112,7 +112,7 @@ def by_preset() -> str:
 @option(
     "--distort/--no-distort",
     default=None,
-    show_default="the preset's",
+    show_default="the preset's, but not for fashion-mnist",
     help="Turn, scale, shear, shift and bend the images a little, in another way each epoch.",
 )
 @option(

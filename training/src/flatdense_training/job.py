@@ -40,7 +40,7 @@ def run(order: Order, material: Material, screen: Screen) -> Path:
     TrainingDiverged, AccuracyTooLow or ExportFailed; nothing is exported then, nor after Ctrl-C.
     """
     classes = len(material.dataset.class_names)
-    recipe = order.plan.recipe(len(material.splits.train))
+    recipe = order.plan.recipe(len(material.splits.train), distort=material.dataset.distort)
     use_threads(recipe)
     make_repeatable(recipe.seed)
     network = build_student(hidden_units=order.hidden_units, classes=classes)

@@ -140,7 +140,7 @@ def _find_in_shadow(grey: Grey, most_on_border: float) -> tuple[Grey, bool] | No
     # Ink takes the same part of much light as of little.
     difference = (grey / paper.clip(min=1) - 1) * np.float32(_FULL_INK)
     # Grain alone parts the paper from the middle of it, and more so in the dark.
-    found = _stand_out(difference - np.median(difference), contrast=4.0)
+    found = _stand_out(difference - np.median(difference), contrast=3.0)
     if found is None or _border_part(found[0]) > most_on_border:
         return None
     ink, is_dark = found

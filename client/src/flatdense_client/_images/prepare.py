@@ -145,21 +145,19 @@ def _find_digit(grey: Grey) -> _Digit:
 
 def _look(grey: Grey, box: Box, *, is_dark: bool | None = None) -> _Digit:
     """Finds the digit in a part of the picture."""
-    x, y, right, bottom = box
-    part = grey[y:bottom, x:right]
+    part = grey[box[1] : box[3], box[0] : box[2]]
     ink, is_dark = find_ink(shrink(part, _WORKING_PIXELS), is_dark=is_dark)
-    inner = _bound_digit(ink)
+    left, top, right, bottom = _bound_digit(ink)
     # The ink was looked for in a smaller picture.
     x_ratio, y_ratio = part.shape[1] / ink.shape[1], part.shape[0] / ink.shape[0]
-    left, top, right, bottom = inner
     return _Digit(
         ink=ink[top:bottom, left:right],
         is_dark=is_dark,
         box=(
-            x + math.floor(left * x_ratio),
-            y + math.floor(top * y_ratio),
-            x + math.ceil(right * x_ratio),
-            y + math.ceil(bottom * y_ratio),
+            box[0] + math.floor(left * x_ratio),
+            box[1] + math.floor(top * y_ratio),
+            min(box[2], box[0] + math.ceil(right * x_ratio)),
+            min(box[3], box[1] + math.ceil(bottom * y_ratio)),
         ),
     )
 

@@ -143,6 +143,7 @@ def mix(parts: Sequence[Part]) -> Dataset:
             for dataset in datasets
             for array, digest in dataset.sha256.items()
         },
+        distort=all(dataset.distort for dataset in datasets),
         min_accuracy=round(
             float(np.average([dataset.min_accuracy for dataset in datasets], weights=rows)), 4
         ),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from flatdense_training.fit.distortion import Distortion
 from flatdense_training.fit.presets import PRESETS, STANDARD, TEACHER, lengthen
 from flatdense_training.fit.recipe import Recipe
 
@@ -16,28 +17,32 @@ class Plan:
     learning_rate: float | None = None
     patience_epochs: int | None = None
     distort: bool | None = None
-    """False: the images stay as they are."""
+    """False: the images stay as they are. None: as is best for the data."""
     teach: bool | None = None
     """Whether the answers of a bigger network are learnt; it is fitted first, in the same job."""
     seed: int = 0
 
-    def recipe(self, train_rows: int) -> Recipe:
-        """The recipe for so many training images."""
+    def recipe(self, train_rows: int, *, distort: bool = True) -> Recipe:
+        """The recipe for so many training images; `distort` says what is best for them."""
         preset = PRESETS[self.preset]
         recipe = replace(preset.recipe, seed=self.seed, patience_epochs=self.patience_epochs)
         if self.batch_rows is not None:
             recipe = replace(recipe, batch_rows=self.batch_rows)
         if self.learning_rate is not None:
             recipe = replace(recipe, learning_rate=self.learning_rate)
-        if self.distort is False:
-            recipe = replace(recipe, distortion=None)
         if self.teach is not None:
             recipe = replace(recipe, teacher=TEACHER if self.teach else None)
         recipe = lengthen(recipe, train_rows, preset.least_steps)
         if self.epochs is not None:
             recipe = replace(recipe, epochs=self.epochs)
+        wanted = distort if self.distort is None else self.distort
+        if not wanted:
+            recipe = replace(recipe, distortion=None)
+        elif self.distort and recipe.distortion is None:
+            recipe = replace(recipe, distortion=Distortion())
         if recipe.teacher is not None:
             own = replace(recipe.teacher.recipe, seed=self.seed)
+            own = own if wanted else replace(own, distortion=None)
             recipe = replace(recipe, teacher=replace(recipe.teacher, recipe=own))
         return recipe
 

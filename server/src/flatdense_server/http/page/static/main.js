@@ -62,7 +62,9 @@ function look() {
     try {
       const prepared = prepare(picture);
       pixels = prepared.pixels;
-      note = prepared.asIs ? "It had this form already." : "Cropped to the ink, scaled to 20 pixels, centred in 28 × 28.";
+      note = prepared.asIs
+        ? "It had this form already."
+        : `Cropped to the ink, ${prepared.isThickened ? "thickened, " : ""}scaled to 20 pixels, centred in 28 × 28.`;
     } catch (error) {
       if (!(error instanceof Blank)) throw error;
       reason = "There is no digit to see: all of it looks the same.";

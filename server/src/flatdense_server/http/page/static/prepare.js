@@ -1,17 +1,30 @@
 // A picture of one digit, brought to the form of MNIST's images, as prepare_image of the Python SDK
 // does it: 28x28, light ink on a dark ground.
 //
-//     picture -> ink, freed of its ground -> cropped -> 20 pixels long -> centred in 28x28
+//     picture -> ink, freed of its ground -> cropped -> 20 pixels long, at least 2.5 thick -> centred
 //
 // A picture is {data, width, height}: brightness, 0 (black) to 255 (white), as a Float32Array.
 
 export const SIDE = 28;
 
+const WORKING = 128; // the longest side at which ink is looked for: averaging quiets grain
+const MARGIN = 0.25; // how far around the digit is looked at again from near
+const SPECK_CELLS = 32; // into so many cells the longest side is cut to tell the digit from specks
+const SPECK_PART = 0.125; // how much of a cell a speck fills at most
+const FINE = 4; // pixels of the fine grid, on which the digit is laid out, in one of the 28
 const DIGIT = 20; // the longest side of the digit inside the 28x28, as in MNIST
-const WORKING = 256; // the longest side at which ink is looked for: averaging quiets grain
-const SPECK_CELLS = 64; // specks, unlike the digit, fill none of so many cells
+const CENTRE = 14.5; // where MNIST's images have their centre of mass
+const PEN = 2.5; // the least thickness of the strokes
+
 const FAINTEST_INK = 24; // the least difference from the ground that is ink and not grain
 const GRAIN_REACH = 5; // how many times the median grain the strongest grain may be
+const FAINTEST_PART = 0.3; // below which part of its strength nothing is ink: where a stroke ends
+const GROUND_PART = 0.5; // below which part of it the ground may differ from place to place
+const CONTRAST = 1.5; // how many times as strong as the strongest grain ink is, at least
+const SHADOW_CONTRAST = 3;
+const FULL_PART = 0.7; // from which part of its strength ink is full
+const BLOTCHES = 8; // into so many cells the longest side is cut to tell the blotches of the paper
+const LEAST_GROUND = 0.1; // a cell with less ground in it does not say what the ground is there
 const SHADE = 64; // how far the light on the ground may differ from its middle
 const STROKE_PART = 4; // the widest stroke in a sharp shadow: the longest side, divided by this
 const BORDER_PART = 0.05; // how much of the border may be ink before a sharp shadow is suspected
@@ -21,21 +34,11 @@ const FULL = 255;
 /** There is no ink in the picture. */
 export class Blank extends Error {}
 
-/**
- * The picture in MNIST's form.
- *
- * Gives {pixels: Uint8Array(784), asIs, isInverted, scale}. Raises Blank.
- */
+/** The picture in MNIST's form: {pixels: Uint8Array(784), asIs, isThickened}. Raises Blank. */
 export function prepare(picture) {
-  if (isMnist(picture)) {
-    return { pixels: freeze(picture.data), asIs: true, isInverted: false, scale: 1 };
-  }
-  const [ink, isInverted] = findInk(shrink(picture, WORKING));
-  const box = findDigit(ink);
-  const digit = fit(cut(ink, box));
-  const ratio = Math.max(picture.width, picture.height) / Math.max(ink.width, ink.height);
-  const longest = Math.max(box.right - box.left, box.bottom - box.top) * ratio;
-  return { pixels: freeze(centre(digit).data), asIs: false, isInverted, scale: DIGIT / longest };
+  if (isMnist(picture)) return { pixels: freeze(picture.data), asIs: true, isThickened: false };
+  const [digit, grown] = fit(findDigit(picture));
+  return { pixels: freeze(centre(digit)), asIs: false, isThickened: grown > 0 };
 }
 
 /** Brightness of RGBA bytes: over white where they are transparent, or white ink over black. */
@@ -73,35 +76,73 @@ function isMnist(picture) {
 
 // ---- The ink: what stands out from its ground, light or dark, evenly lit or not.
 
-function findInk(grey) {
+/** How far each pixel stands out, and whether the ink is darker; `wanted` says it where known. */
+function findInk(grey, wanted) {
   const ground = smoothGround(grey);
-  let found = standOut(withData(grey, (value, i) => value - ground[i]));
-  const part = found === null ? 1 : borderPart(found[0]);
+  const difference = withData(grey, (value, i) => value - ground[i]);
+  const rough = standOut(difference, wanted);
+  let found = standOut(level(difference), wanted);
+  const part = rough ? borderPart(rough[0]) : 1;
   if (part > BORDER_PART) {
+    const inShadow = wanted === false ? null : findInShadow(grey, part / 2);
     // Where as much is on the border as before, it is a digit that fills the picture.
-    found = findInShadow(grey, part / 2) ?? found;
+    found = inShadow ?? (rough && isDrawn(rough[0]) ? found : null);
   }
-  if (found === null) throw blank();
+  if (!found) throw blank();
   return found;
 }
 
-function standOut(difference, contrast = 2) {
-  let lightPower = 0;
-  let darkPower = 0;
-  for (let i = 0; i < difference.data.length; i++) {
-    const value = difference.data[i];
-    if (value > 0) lightPower += value * value;
-    else darkPower += value * value;
+function standOut(difference, wanted, contrast = CONTRAST) {
+  let isDark = wanted;
+  if (isDark === undefined) {
+    // Blotches are wider than strokes, and weaker.
+    isDark = difference.data.reduce((sum, value) => sum + value ** 3, 0) <= 0;
   }
-  const isDark = lightPower <= darkPower;
   const ink = withData(difference, (value) => Math.max(isDark ? -value : value, 0));
-  // The median, for ink that touches the border is not grain.
-  const grain = median(border(difference).map(Math.abs));
-  const strongest = greatest(ink.data);
-  const floor = Math.max(GRAIN_REACH * grain, strongest / 8);
-  if (strongest < Math.max(FAINTEST_INK, contrast * floor)) return null;
-  const span = strongest - floor;
+  const grain = grainOf(difference);
+  const strength = strengthOf(ink.data, grain);
+  if (strength < Math.max(FAINTEST_INK, contrast * grain)) return null;
+  const floor = Math.max(grain, FAINTEST_PART * strength);
+  const span = FULL_PART * strength - floor;
   return [withData(ink, (value) => clip((value - floor) / span, 0, 1) * FULL), isDark];
+}
+
+/** What the strongest grain of paper and sensor may be. */
+function grainOf(difference) {
+  // The median, for ink that touches the border is not grain.
+  return GRAIN_REACH * median(border(difference).map(Math.abs));
+}
+
+/** How strong the ink is: the mean, for which each pixel counts as much as it is strong. */
+function strengthOf(ink, grain) {
+  let sum = 0;
+  let power = 0;
+  for (const value of ink) {
+    if (!(value > grain)) continue;
+    sum += value;
+    power += value * value;
+  }
+  return sum ? power / sum : 0;
+}
+
+/** Without what the ground is near each pixel, between the strokes: blotches of the paper. */
+function level(difference) {
+  const { width, height } = difference;
+  const strength = difference.data.map(Math.abs);
+  const grain = grainOf(difference);
+  const most = Math.max(grain, GROUND_PART * strengthOf(strength, grain));
+  const isGround = withData(difference, (_, i) => (strength[i] <= most ? 1 : 0));
+  // The edge of a stroke is blurred.
+  const within = (i, count) => i > 0 && i < count - 1;
+  const narrow = (mask, step, isWithin) => withData(mask, (value, i) =>
+    isWithin(i) ? Math.min(value, mask.data[i - step], mask.data[i + step]) : value);
+  const upright = narrow(isGround, width, (i) => within(Math.floor(i / width), height));
+  const weight = narrow(upright, 1, (i) => within(i % width, width));
+  const share = shrink(weight, BLOTCHES);
+  const sum = shrink(withData(difference, (value, i) => value * weight.data[i]), BLOTCHES);
+  const coarse = withData(sum, (value, i) => value / (share.data[i] + LEAST_GROUND));
+  const ground = resize(coarse, width, height, BICUBIC);
+  return withData(difference, (value, i) => value - ground.data[i]);
 }
 
 /** A smooth surface through the picture's border: a soft shadow across the paper is ground. */
@@ -135,13 +176,25 @@ function findInShadow(grey, mostOnBorder) {
   const difference = withData(grey, (v, i) => (v / Math.max(paper.data[i], 1) - 1) * FULL);
   // Grain alone parts the paper from the middle of it, and more so in the dark.
   const middle = median(difference.data);
-  const found = standOut(withData(difference, (value) => value - middle), 4);
+  const found = standOut(withData(difference, (value) => value - middle), undefined, SHADOW_CONTRAST);
   if (found === null || borderPart(found[0]) > mostOnBorder) return null;
   const [ink, isDark] = found;
   // Where a shadow leaves the picture, its edge is left over.
   const reached = reachBorder(ink);
   const free = withData(ink, (value, i) => (reached[i] ? 0 : value));
   return isDark && greatest(free.data) > FULL / 4 ? [free, isDark] : null;
+}
+
+/** Whether it is narrow everywhere, as a pen's strokes are, and no area of paper. */
+function isDrawn({ data, width, height }) {
+  const reach = Math.floor(Math.max(width, height) / STROKE_PART) | 1;
+  const half = reach >> 1;
+  const wide = width + 2 * half;
+  const padded = new Float32Array(wide * (height + 2 * half));
+  data.forEach((value, i) => {
+    padded[(half + Math.floor(i / width)) * wide + half + (i % width)] = value > 0 ? 1 : 0;
+  });
+  return greatest(spread({ data: padded, width: wide, height: height + 2 * half }, reach, Math.min).data) === 0;
 }
 
 function borderPart(ink) {
@@ -193,29 +246,61 @@ function spread(grey, reach, choose) {
 
 // ---- The digit: found in its ink, scaled, placed.
 
-/** Where the digit is: specks of dust and grain lie outside. */
-function findDigit(ink) {
-  const coarse = shrink(ink, SPECK_CELLS);
-  const cell = Math.max(ink.width, ink.height) / Math.max(coarse.width, coarse.height);
-  const most = greatest(coarse.data) / 4;
-  const rough = bounds(coarse, most);
-  const x = Math.max(0, Math.floor((rough.left - 1) * cell));
-  const y = Math.max(0, Math.floor((rough.top - 1) * cell));
-  const near = cut(ink, {
-    left: x,
-    top: y,
-    right: Math.min(ink.width, Math.ceil((rough.right + 1) * cell)),
-    bottom: Math.min(ink.height, Math.ceil((rough.bottom + 1) * cell)),
-  });
-  const fine = bounds(near, 0);
-  return { left: x + fine.left, top: y + fine.top, right: x + fine.right, bottom: y + fine.bottom };
+/** The digit's ink: found in the whole picture, and again from near at what stood out there. */
+function findDigit(picture) {
+  const { width, height } = picture;
+  const far = look(picture, { left: 0, top: 0, right: width, bottom: height });
+  const { left, top, right, bottom } = far.box;
+  const margin = Math.ceil(MARGIN * Math.max(right - left, bottom - top));
+  const near = {
+    left: Math.max(0, left - margin),
+    top: Math.max(0, top - margin),
+    right: Math.min(width, right + margin),
+    bottom: Math.min(height, bottom + margin),
+  };
+  return look(picture, near, far.isDark).ink;
 }
 
-function bounds({ data, width, height }, above) {
+/** Finds the digit in a part of the picture. */
+function look(picture, place, wanted) {
+  const part = cut(picture, place);
+  const [ink, isDark] = findInk(shrink(part, WORKING), wanted);
+  const inner = boundDigit(ink);
+  // The ink was looked for in a smaller picture.
+  const across = part.width / ink.width;
+  const down = part.height / ink.height;
+  const box = {
+    left: place.left + Math.floor(inner.left * across),
+    top: place.top + Math.floor(inner.top * down),
+    right: place.left + Math.ceil(inner.right * across),
+    bottom: place.top + Math.ceil(inner.bottom * down),
+  };
+  return { ink: cut(ink, inner), isDark, box };
+}
+
+/** Where the digit is: specks of dust and grain lie outside. */
+function boundDigit(ink) {
+  const inked = withData(ink, (value) => (value > 0 ? 1 : 0));
+  const coarse = shrink(inked, SPECK_CELLS);
+  const cell = Math.max(ink.width, ink.height) / Math.max(coarse.width, coarse.height);
+  const least = Math.min(SPECK_PART, greatest(coarse.data));
+  const rough = bounds(withData(coarse, (value) => (value >= least ? 1 : 0)));
+  const left = Math.max(0, Math.floor((rough.left - 1) * cell));
+  const top = Math.max(0, Math.floor((rough.top - 1) * cell));
+  const fine = bounds(cut(inked, {
+    left,
+    top,
+    right: Math.min(ink.width, Math.ceil((rough.right + 1) * cell)),
+    bottom: Math.min(ink.height, Math.ceil((rough.bottom + 1) * cell)),
+  }));
+  return { left: left + fine.left, top: top + fine.top, right: left + fine.right, bottom: top + fine.bottom };
+}
+
+function bounds({ data, width, height }) {
   const box = { left: width, top: height, right: 0, bottom: 0 };
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      if (!(data[y * width + x] > above)) continue;
+      if (!(data[y * width + x] > 0)) continue;
       box.left = Math.min(box.left, x);
       box.right = Math.max(box.right, x + 1);
       box.top = Math.min(box.top, y);
@@ -233,18 +318,69 @@ function cut({ data, width }, { left, top, right, bottom }) {
   return { data: joined, width: right - left, height: bottom - top };
 }
 
-/** Scales the longest side to 20 pixels and the strongest ink to 255. */
+/** Scaled to the fine grid, and thickened where the pen was thin: [digit, by how many pixels]. */
 function fit(ink) {
-  const scale = DIGIT / Math.max(ink.width, ink.height);
-  const side = (length) => Math.max(1, roundEven(length * scale));
-  const digit = resize(ink, side(ink.width), side(ink.height), BILINEAR);
+  const longest = DIGIT * FINE;
+  let digit = scaleTo(ink, longest);
+  const thickness = thicknessOf(digit);
+  // What is thickened grows, and has to be smaller before.
+  const lacking = Math.max(0, (PEN * FINE - thickness) / (1 - thickness / longest));
+  const reach = roundEven(lacking / 2);
+  if (reach) digit = thicken(scaleTo(ink, longest - 2 * reach), reach);
   const strongest = greatest(digit.data);
-  return withData(digit, (value) => value * (FULL / strongest));
+  return [withData(digit, (value) => value * (FULL / strongest)), 2 * reach];
 }
 
-/** The 28x28 with the digit's centre of mass in the middle, as far as it fits. */
-function centre(digit) {
-  const { data, width, height } = digit;
+function scaleTo(ink, longest) {
+  const scale = longest / Math.max(ink.width, ink.height);
+  const side = (length) => Math.max(1, roundEven(length * scale));
+  return resize(ink, side(ink.width), side(ink.height), scale < 1 ? BOX : BILINEAR);
+}
+
+/** How wide strokes are: a stroke's outline is twice as long as it is, and its area the rest. */
+function thicknessOf({ data, width, height }) {
+  const at = (x, y) => (x < 0 || y < 0 || x >= width || y >= height ? 0 : data[y * width + x]);
+  let area = 0;
+  let outline = 0;
+  for (let y = -1; y < height; y++) {
+    for (let x = -1; x < width; x++) {
+      const here = at(x, y);
+      area += here;
+      outline += Math.hypot(at(x, y + 1) - here, at(x + 1, y) - here);
+    }
+  }
+  return (2 * area) / outline;
+}
+
+/** Each pixel becomes as inked as the most inked one within reach: nearly a circle around it. */
+function thicken(ink, reach) {
+  const width = ink.width + 2 * reach;
+  const height = ink.height + 2 * reach;
+  let data = new Float32Array(width * height);
+  ink.data.forEach((value, i) => {
+    data[(reach + Math.floor(i / ink.width)) * width + reach + (i % ink.width)] = value;
+  });
+  for (let step = 0; step < reach; step++) {
+    const isSquare = step % 2 === 1; // diamond and square in turn: an octagon
+    const grown = data.slice();
+    for (let i = 0; i < data.length; i++) {
+      if (!data[i]) continue;
+      // The margin is as wide as all steps together: nothing reaches over its edge.
+      for (let dy = -1; dy <= 1; dy++) {
+        for (let dx = -1; dx <= 1; dx++) {
+          if (dx && dy && !isSquare) continue;
+          const to = i + dy * width + dx;
+          if (grown[to] < data[i]) grown[to] = data[i];
+        }
+      }
+    }
+    data = grown;
+  }
+  return { data, width, height };
+}
+
+/** The 28x28 with the digit's centre of mass on MNIST's, as far as it fits. */
+function centre({ data, width, height }) {
   let mass = 0;
   let sumX = 0;
   let sumY = 0;
@@ -253,14 +389,16 @@ function centre(digit) {
     sumX += ((i % width) + 0.5) * value;
     sumY += (Math.floor(i / width) + 0.5) * value;
   });
-  const corner = (sum, side) => clip(roundEven(SIDE / 2 - sum / mass), 0, SIDE - side);
+  const corner = (sum, side) => clip(roundEven(CENTRE * FINE - sum / mass), 0, SIDE * FINE - side);
   const left = corner(sumX, width);
   const top = corner(sumY, height);
   const whole = new Float32Array(SIDE * SIDE);
-  for (let y = 0; y < height; y++) {
-    whole.set(data.subarray(y * width, (y + 1) * width), (top + y) * SIDE + left);
-  }
-  return { data: whole, width: SIDE, height: SIDE };
+  data.forEach((value, i) => {
+    const x = Math.floor((left + (i % width)) / FINE);
+    const y = Math.floor((top + Math.floor(i / width)) / FINE);
+    whole[y * SIDE + x] += value / FINE ** 2;
+  });
+  return whole;
 }
 
 function freeze(data) {
@@ -271,6 +409,13 @@ function freeze(data) {
 
 const BOX = { reach: 0.5, weigh: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) };
 const BILINEAR = { reach: 1, weigh: (x) => Math.max(0, 1 - Math.abs(x)) };
+const BICUBIC = { reach: 2, weigh: weighCubic };
+
+function weighCubic(x) {
+  const far = Math.abs(x);
+  if (far < 1) return (1.5 * far - 2.5) * far * far + 1;
+  return far < 2 ? ((-0.5 * far + 2.5) * far - 4) * far + 2 : 0;
+}
 
 function shrink(grey, longest) {
   const scale = longest / Math.max(grey.width, grey.height);
