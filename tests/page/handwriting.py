@@ -244,7 +244,7 @@ def write(label: int, strokes: tuple[Stroke, ...], hand: np.random.Generator) ->
     return Handwritten(label, placed, pen=int(hand.integers(16, 30)))
 
 
-def curve(points: Stroke, steps: int = 4) -> Stroke:
+def curve(points: Stroke, steps: int = 2) -> Stroke:
     """A smooth line through the points (Catmull and Rom's spline)."""
     ends = np.array([points[0], *points, points[-1]])
     drawn: list[Point] = [points[0]]

@@ -50,7 +50,9 @@ class Sheet:
 
     def draw(self, *strokes: Stroke, steps: int = 2) -> None:
         """Strokes of the mouse, in fractions of the pad."""
-        box = self.page.locator("#pad").bounding_box()
+        pad = self.page.locator("#pad")
+        pad.scroll_into_view_if_needed()
+        box = pad.bounding_box()
         assert box
 
         def at(point: tuple[float, float]) -> tuple[float, float]:

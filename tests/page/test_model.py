@@ -32,13 +32,15 @@ def test_the_layers_and_their_parameters(open_page: OpenPage) -> None:
 
 def test_a_version_without_a_report_says_so(open_page: OpenPage, reported: Reported) -> None:
     """A sentence in place of the curves; the accuracy is the manifest's."""
-    training = read_manifest(reported.model_dir / "1").training
-    assert training
+    metrics = read_manifest(reported.model_dir / "1").metrics
+    assert metrics
     sheet = open_page(reported.page)
     sheet.page.locator("#version").select_option("1")
     sheet.wait_for_text("#report-note", "This version came without a report")
     assert not sheet.page.locator("#report").is_visible()
-    assert sheet.values("#quality")["right on test digits"] == f"{100 * training.test_accuracy:.2f} %"
+    assert (
+        sheet.values("#quality")["right on test digits"] == f"{100 * metrics.test_accuracy:.2f} %"
+    )
 
 
 def test_the_report_of_a_version(open_page: OpenPage, reported: Reported) -> None:

@@ -91,6 +91,7 @@ def test_pictures_become_what_the_sdk_makes_of_them(open_page: OpenPage, reposit
     photo = Image.open(repository / "examples" / "photo_of_a_three.png").convert("L")
     seven = Image.open(repository / "examples" / "seven.png").convert("L")
     tiny = [(16 - image).astype(np.uint8) * 15 for image in load_digits().images[:20]]
+    tiny = [np.pad(image, 1, constant_values=240) for image in tiny]
     pictures = [*picture_digits(), np.asarray(photo), np.asarray(seven), *tiny]
     there = prepare_there(open_page(), pictures)
     differences = []

@@ -51,6 +51,14 @@ def _on_uneven_paper(pixels: npt.NDArray[np.uint8]) -> bytes:
     return _jpeg(photo.clip(0, 255).astype(np.uint8))
 
 
+def _on_blotched_paper(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """Faint ink on paper that is darker here and there, by up to two thirds of the ink's strength."""
+    coarse = Image.fromarray(np.random.default_rng(0).uniform(0, 1, (8, 8)).astype(np.float32))
+    blotches = np.asarray(coarse.resize(pixels.shape[::-1], Image.Resampling.BICUBIC))
+    photo = 200 * (1 - 0.2 * blotches) * (1 - 0.3 * (pixels / 255))
+    return _jpeg(photo.clip(0, 255).astype(np.uint8))
+
+
 def _in_sharp_shadow(pixels: npt.NDArray[np.uint8]) -> bytes:
     """Dark ink on paper, one half of it in the shadow of something with an edge."""
     y, x = np.mgrid[0 : pixels.shape[0], 0 : pixels.shape[1]] / max(pixels.shape)
@@ -86,10 +94,11 @@ def _turned(pixels: npt.NDArray[np.uint8]) -> bytes:
         _white_alpha,
         _turned,
         _on_uneven_paper,
+        _on_blotched_paper,
     ],
     ids=[
         *("png", "jpeg", "inverted", "colour", "16 bits", "alpha", "white alpha", "turned"),
-        "uneven paper",
+        *("uneven paper", "blotched paper"),
     ],
 )
 def test_one_drawing_in_every_form_is_one_image(encode: Encode) -> None:
@@ -104,6 +113,16 @@ def test_a_sharp_shadow_is_no_ink() -> None:
     expected = _pixels(_png(_draw())).astype(int)
     image = _pixels(_in_sharp_shadow(_draw())).astype(int)
     assert np.abs(image - expected).mean() < 16
+
+
+@pytest.mark.parametrize("ground", [0, 255])
+def test_a_digit_may_fill_the_picture(ground: int) -> None:
+    """Strokes wider than a quarter of the picture, up to its border, are no shadow."""
+    drawing = _draw(width=40)
+    rows, columns = np.flatnonzero(drawing.any(axis=1)), np.flatnonzero(drawing.any(axis=0))
+    tight = drawing[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] ^ ground
+    expected = _pixels(_png(drawing)).astype(int)
+    assert np.abs(_pixels(_png(tight.astype(np.uint8))).astype(int) - expected).mean() < 8
 
 
 @pytest.mark.parametrize("at", [(-60, -40), (50, 40), (-60, 45)])

@@ -1,5 +1,6 @@
 """The ink in a picture: what stands out from its ground, light or dark, evenly lit or not."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -41,6 +42,9 @@ _STROKE_PART = 4
 _BORDER_PART = 0.05
 """How much of the border may be ink before a sharp shadow is suspected."""
 
+_SHADOW_RUN = 0.9
+"""How much of a shadow's share of the border is in one piece, at least."""
+
 _FULL_INK = 255
 
 
@@ -54,19 +58,19 @@ def find_ink(grey: Grey, *, is_dark: bool | None = None) -> tuple[Grey, bool]:
     """
     difference = grey - _smooth_ground(grey)
     rough, found = (_stand_out(each, is_dark=is_dark) for each in (difference, _level(difference)))
-    part = 1.0 if rough is None else _border_part(rough[0])
+    part = _border_part(rough[0]) if rough else float(found is None)
     if part > _BORDER_PART:
         in_shadow = None if is_dark is False else _find_in_shadow(grey, part / 2)
         # Where as much is on the border as before, it is a digit that fills the picture.
-        found = in_shadow or (found if rough and _is_drawn(rough[0]) else None)
+        found = in_shadow or (found if rough and not _is_shadow(rough[0]) else None)
     if found is None:
         raise blank()
     return found
 
 
 def border(grey: Grey) -> Grey:
-    """The outermost pixels."""
-    return np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
+    """The outermost pixels, on round the picture."""
+    return np.concatenate([grey[0], grey[1:, -1], grey[-1, -2::-1], grey[-2:0:-1, 0]])
 
 
 def blank() -> InvalidInput:
@@ -93,8 +97,9 @@ def _stand_out(
 
 def _grain(difference: Grey) -> float:
     """What the strongest grain of paper and sensor may be."""
-    # The median, for ink that touches the border is not grain.
-    return _GRAIN_REACH * float(np.median(np.abs(border(difference))))
+    # Of neighbours, for a shadow is no grain; the median, for ink that touches the border is none.
+    steps = np.abs(np.diff(border(difference), append=difference[0, :1]))
+    return _GRAIN_REACH * float(np.median(steps)) / math.sqrt(2)
 
 
 def _strength(ink: Grey, grain: float) -> float:
@@ -121,8 +126,7 @@ def _smooth_ground(grey: Grey) -> Grey:
     height, width = grey.shape
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=-1)
-    edge = np.concatenate([terms[0], terms[-1], terms[1:-1, 0], terms[1:-1, -1]])
-    brightness = border(grey)
+    edge, brightness = border(terms), border(grey)
     # A stroke that runs off the picture is on the border too: the surface is drawn again without
     # what stands out.
     near = np.abs(brightness - np.median(brightness)) <= _SHADE
@@ -148,11 +152,19 @@ def _find_in_shadow(grey: Grey, most_on_border: float) -> tuple[Grey, bool] | No
     return (free, is_dark) if is_dark and free.max() > _FULL_INK / 4 else None
 
 
-def _is_drawn(ink: Grey) -> bool:
-    """Whether it is narrow everywhere, as a pen's strokes are, and no area of paper."""
+def _is_shadow(ink: Grey) -> bool:
+    """Whether it is wider than strokes are, and enters the picture at one place alone.
+
+    A digit that fills the picture touches its border at several.
+    """
     reach = max(ink.shape) // _STROKE_PART | 1
     within = np.pad((ink > 0).astype(np.float32), reach // 2)
-    return not _spread(within, reach, np.minimum).any()
+    if not _spread(within, reach, np.minimum).any():
+        return False
+    inked = border(ink) > 0
+    ground = np.flatnonzero(~inked)
+    runs = np.diff(ground, append=ground[:1] + inked.size) - 1
+    return bool(runs.max(initial=0) >= _SHADOW_RUN * inked.sum())
 
 
 def _border_part(ink: Grey) -> float:

@@ -37,6 +37,7 @@ let changedAt = 0; // when what is drawn changed last
 let explained = null; // the class that people look at; null for the most probable one
 let summary = null;
 let shown = ""; // the version whose weights and report are shown
+let unexplained = ""; // the version that cannot be explained, which was said once
 let isAway = false;
 let waiting = 0; // for the next look at the server
 let hiding = 0;
@@ -109,22 +110,27 @@ async function predict(asked) {
 }
 
 async function explain(asked) {
-  if (!summary || !asked || !circuit.isSeen) return;
-  const told = await attempt(() => server.explain(asked, explained));
+  if (!summary || !asked || !circuit.isSeen || unexplained === shown) return;
+  const told = await attempt(() => server.explain(asked, explained), (error) => {
+    unexplained = shown;
+    circuit.show(null, null);
+    setBusy("circuit", false);
+    say(error.message);
+  });
   if (!told || asked !== pixels) return;
   circuit.show(asked, told);
   setBusy("circuit", false);
   document.dispatchEvent(new CustomEvent("explained", { detail: told }));
 }
 
-/** What `ask` gives; undefined where the server is away, or said no. */
-async function attempt(ask) {
+/** What `ask` gives; undefined where the server is away, or said no, which `refused` is told. */
+async function attempt(ask, refused = (error) => say(error.message)) {
   try {
     return await ask();
   } catch (error) {
     if (error instanceof Away) miss(error.message);
     else if (error instanceof Refused && error.status === 404 && server.version !== null) leaveVersion();
-    else if (error instanceof Refused) say(error.message);
+    else if (error instanceof Refused) refused(error);
     else throw error;
     return undefined;
   }
@@ -233,7 +239,7 @@ async function show(file) {
 
 function offerSamples() {
   byId("samples").replaceChildren(...SAMPLES.map(({ label, pixels: letters }) => {
-    const canvas = make("canvas", { width: 8, height: 8, className: "pixels" });
+    const canvas = make("canvas", { width: 10, height: 10, className: "pixels" });
     const { grey, show: display } = readSample(letters);
     const draw = () => paint(canvas, grey.data, (value) => inked(1 - value / 255));
     draw();

@@ -36,7 +36,10 @@ export async function readPicture(file) {
 /** A sample digit: 64 letters, one for each of 8x8 pixels, from `0` (paper) to `g` (full ink). */
 export function readSample(letters) {
   const inks = Array.from(letters, (letter) => parseInt(letter, 17) / 16);
-  const grey = { data: Float32Array.from(inks, (ink) => Math.round(255 - 255 * ink)), width: 8, height: 8 };
+  // They fill their 8x8. With paper around it, ink that touches the border is no edge of a shadow.
+  const data = new Float32Array(100).fill(255);
+  inks.forEach((ink, i) => (data[10 * (1 + Math.floor(i / 8)) + 1 + (i % 8)] = Math.round(255 - 255 * ink)));
+  const grey = { data, width: 10, height: 10 };
   return { grey, show: (onto, side) => showSample(onto, side, inks) };
 }
 

@@ -27,6 +27,7 @@ const BLOTCHES = 8; // into so many cells the longest side is cut to tell the bl
 const LEAST_GROUND = 0.1; // a cell with less ground in it does not say what the ground is there
 const SHADE = 64; // how far the light on the ground may differ from its middle
 const STROKE_PART = 4; // the widest stroke in a sharp shadow: the longest side, divided by this
+const SHADOW_RUN = 0.9; // how much of a shadow's share of the border is in one piece, at least
 const BORDER_PART = 0.05; // how much of the border may be ink before a sharp shadow is suspected
 const MIDDLE_GREY = 128;
 const FULL = 255;
@@ -82,11 +83,11 @@ function findInk(grey, wanted) {
   const difference = withData(grey, (value, i) => value - ground[i]);
   const rough = standOut(difference, wanted);
   let found = standOut(level(difference), wanted);
-  const part = rough ? borderPart(rough[0]) : 1;
+  const part = rough ? borderPart(rough[0]) : Number(found === null);
   if (part > BORDER_PART) {
     const inShadow = wanted === false ? null : findInShadow(grey, part / 2);
     // Where as much is on the border as before, it is a digit that fills the picture.
-    found = inShadow ?? (rough && isDrawn(rough[0]) ? found : null);
+    found = inShadow ?? (rough && !isShadow(rough[0]) ? found : null);
   }
   if (!found) throw blank();
   return found;
@@ -185,8 +186,13 @@ function findInShadow(grey, mostOnBorder) {
   return isDark && greatest(free.data) > FULL / 4 ? [free, isDark] : null;
 }
 
-/** Whether it is narrow everywhere, as a pen's strokes are, and no area of paper. */
-function isDrawn({ data, width, height }) {
+/**
+ * Whether it is wider than strokes are, and enters the picture at one place alone.
+ *
+ * A digit that fills the picture touches its border at several.
+ */
+function isShadow(ink) {
+  const { data, width, height } = ink;
   const reach = Math.floor(Math.max(width, height) / STROKE_PART) | 1;
   const half = reach >> 1;
   const wide = width + 2 * half;
@@ -194,7 +200,17 @@ function isDrawn({ data, width, height }) {
   data.forEach((value, i) => {
     padded[(half + Math.floor(i / width)) * wide + half + (i % width)] = value > 0 ? 1 : 0;
   });
-  return greatest(spread({ data: padded, width: wide, height: height + 2 * half }, reach, Math.min).data) === 0;
+  const within = spread({ data: padded, width: wide, height: height + 2 * half }, reach, Math.min);
+  if (greatest(within.data) === 0) return false;
+  const inked = border(ink).map((value) => value > 0);
+  const first = inked.indexOf(false);
+  let run = 0;
+  let longest = 0;
+  for (let i = 0; first >= 0 && i < inked.length; i++) {
+    run = inked[(first + i) % inked.length] ? run + 1 : 0;
+    longest = Math.max(longest, run);
+  }
+  return longest >= SHADOW_RUN * inked.filter(Boolean).length;
 }
 
 function borderPart(ink) {
@@ -498,11 +514,13 @@ function leastSquares(rows, values) {
   return found;
 }
 
+/** The outermost pixels, on round the picture. */
 function borderPlaces(width, height) {
   const places = [];
-  for (let i = 0; i < width; i++) places.push(i);
-  for (let i = 0; i < width; i++) places.push((height - 1) * width + i);
-  for (let y = 1; y < height - 1; y++) places.push(y * width, y * width + width - 1);
+  for (let x = 0; x < width; x++) places.push(x);
+  for (let y = 1; y < height; y++) places.push(y * width + width - 1);
+  for (let x = width - 2; x >= 0; x--) places.push((height - 1) * width + x);
+  for (let y = height - 2; y > 0; y--) places.push(y * width);
   return places;
 }
 
