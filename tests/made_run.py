@@ -16,8 +16,16 @@ from flatdense_artifact import (
     Weights,
 )
 from flatdense_training.data.datasets import DIGITS, Dataset
+from flatdense_training.data.digits import read_embedded
 from flatdense_training.data.pixels import scale
-from flatdense_training.data.split import Examples
+from flatdense_training.data.split import Examples, split
+from flatdense_training.fit.recipe import Epoch
+from flatdense_training.judge.evaluate import evaluate
+from flatdense_training.judge.forward import classifier
+from flatdense_training.report.findings import Findings
+
+HIDDEN = 30
+COMMAND = "flatdense-train --dataset digits --seed 7"
 
 
 def draw_weights(*, hidden: int) -> Weights:
@@ -88,4 +96,38 @@ def describe_run(
         libraries={"python": "3.11.0", "numpy": "9.8.7"},
         golden=Golden(images=bytes(784), probabilities=[[0.1] * len(classes)], tolerance=1e-4),
         reference={},
+    )
+
+
+def make_findings() -> Findings:
+    """What a run on the embedded digits found; their test images may be drawn."""
+    splits = split(DIGITS, read_embedded(), seed=0)
+    initial = draw_weights(hidden=HIDDEN)
+    trained = fit_output(initial, splits.train)
+    classify = classifier(trained)
+    return Findings(
+        manifest=describe_run(hidden=HIDDEN),
+        data_title=DIGITS.title,
+        recipe=[("Optimiser", "least squares <once> | twice")],
+        command=COMMAND,
+        epochs=[
+            Epoch(
+                number=number,
+                loss=1 / number,
+                accuracy=1 - 0.5 / number,
+                validation_loss=0.9 / number,
+                validation_accuracy=1 - 0.4 / number,
+                learning_rate=0.001 / number,
+                duration_s=1.5,
+                waited_s=0.25,
+            )
+            for number in (1, 2, 3)
+        ],
+        validation=evaluate(classify, splits.validation),
+        test=evaluate(classify, splits.test),
+        test_examples=splits.test,
+        initial=initial,
+        trained=trained,
+        classify=classify,
+        temperature=1.25,
     )

@@ -52,10 +52,10 @@ def _on_uneven_paper(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def _on_blotched_paper(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """Faint ink on paper that is darker here and there, by up to two thirds of the ink's strength."""
-    coarse = Image.fromarray(np.random.default_rng(0).uniform(0, 1, (8, 8)).astype(np.float32))
+    """Faint ink on paper that is darker here and there, by up to half of the ink's strength."""
+    coarse = Image.fromarray(np.random.default_rng(0).uniform(0, 1, (6, 6)).astype(np.float32))
     blotches = np.asarray(coarse.resize(pixels.shape[::-1], Image.Resampling.BICUBIC))
-    photo = 200 * (1 - 0.2 * blotches) * (1 - 0.3 * (pixels / 255))
+    photo = 200 * (1 - 0.15 * blotches) * (1 - 0.3 * (pixels / 255))
     return _jpeg(photo.clip(0, 255).astype(np.uint8))
 
 

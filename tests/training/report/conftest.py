@@ -5,54 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from flatdense_training.data.datasets import DIGITS
-from flatdense_training.data.digits import read_embedded
-from flatdense_training.data.split import split
-from flatdense_training.fit.recipe import Epoch
-from flatdense_training.judge.evaluate import evaluate
-from flatdense_training.judge.forward import classifier
 from flatdense_training.report.findings import Findings
 from flatdense_training.report.folder import write_report
 from flatdense_training.report.report import Report, make_report
-from made_run import describe_run, draw_weights, fit_output
-
-HIDDEN = 30
-COMMAND = "flatdense-train --dataset digits --seed 7"
+from made_run import make_findings
 
 
 @pytest.fixture(scope="session")
 def findings() -> Findings:
     """What a run on the embedded digits found; their test images may be drawn."""
-    splits = split(DIGITS, read_embedded(), seed=0)
-    initial = draw_weights(hidden=HIDDEN)
-    trained = fit_output(initial, splits.train)
-    classify = classifier(trained)
-    return Findings(
-        manifest=describe_run(hidden=HIDDEN),
-        data_title=DIGITS.title,
-        recipe=[("Optimiser", "least squares <once> | twice")],
-        command=COMMAND,
-        epochs=[
-            Epoch(
-                number=number,
-                loss=1 / number,
-                accuracy=1 - 0.5 / number,
-                validation_loss=0.9 / number,
-                validation_accuracy=1 - 0.4 / number,
-                learning_rate=0.001 / number,
-                duration_s=1.5,
-                waited_s=0.25,
-            )
-            for number in (1, 2, 3)
-        ],
-        validation=evaluate(classify, splits.validation),
-        test=evaluate(classify, splits.test),
-        test_examples=splits.test,
-        initial=initial,
-        trained=trained,
-        classify=classify,
-        temperature=1.25,
-    )
+    return make_findings()
 
 
 @pytest.fixture(scope="session")

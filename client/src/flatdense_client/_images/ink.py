@@ -1,6 +1,5 @@
 """The ink in a picture: what stands out from its ground, light or dark, evenly lit or not."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -58,7 +57,7 @@ def find_ink(grey: Grey, *, is_dark: bool | None = None) -> tuple[Grey, bool]:
     """
     difference = grey - _smooth_ground(grey)
     rough, found = (_stand_out(each, is_dark=is_dark) for each in (difference, _level(difference)))
-    part = _border_part(rough[0]) if rough else float(found is None)
+    part = 1.0 if rough is None else _border_part(rough[0])
     if part > _BORDER_PART:
         in_shadow = None if is_dark is False else _find_in_shadow(grey, part / 2)
         # Where as much is on the border as before, it is a digit that fills the picture.
@@ -97,9 +96,8 @@ def _stand_out(
 
 def _grain(difference: Grey) -> float:
     """What the strongest grain of paper and sensor may be."""
-    # Of neighbours, for a shadow is no grain; the median, for ink that touches the border is none.
-    steps = np.abs(np.diff(border(difference), append=difference[0, :1]))
-    return _GRAIN_REACH * float(np.median(steps)) / math.sqrt(2)
+    # The median, for ink that touches the border is not grain.
+    return _GRAIN_REACH * float(np.median(np.abs(border(difference))))
 
 
 def _strength(ink: Grey, grain: float) -> float:

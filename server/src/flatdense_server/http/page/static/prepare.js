@@ -83,7 +83,7 @@ function findInk(grey, wanted) {
   const difference = withData(grey, (value, i) => value - ground[i]);
   const rough = standOut(difference, wanted);
   let found = standOut(level(difference), wanted);
-  const part = rough ? borderPart(rough[0]) : Number(found === null);
+  const part = rough ? borderPart(rough[0]) : 1;
   if (part > BORDER_PART) {
     const inShadow = wanted === false ? null : findInShadow(grey, part / 2);
     // Where as much is on the border as before, it is a digit that fills the picture.
