@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from flatdense_training.compare_cli import Request, carry_out_comparison
+from flatdense_training.compare_cli import carry_out_comparison
 from flatdense_training.data.datasets import DATASETS, MNIST, Dataset
 from flatdense_training.fit.plan import Plan
 from flatdense_training.fit.presets import PRESETS, STANDARD
 from flatdense_training.order import HIDDEN_UNITS, CompileChoice, Order
+from flatdense_training.request import Request
 from flatdense_training.terminal.data_options import each_once, find_dataset, split_names
 from flatdense_training.terminal.ending import carry_out, end
 from flatdense_training.terminal.options import CONTEXT_SETTINGS, finite, folder_option, option

@@ -13,7 +13,6 @@ from flatdense_artifact import (
     version_folder,
 )
 
-from flatdense_training.compare_cli import Request
 from flatdense_training.data.datasets import DATASETS, Dataset
 from flatdense_training.data.material import Material, assemble
 from flatdense_training.errors import ComparisonFailed
@@ -21,6 +20,7 @@ from flatdense_training.judge.comparison import compare
 from flatdense_training.judge.evaluate import evaluate
 from flatdense_training.judge.forward import classifier
 from flatdense_training.judge.robustness import disturb
+from flatdense_training.request import Request
 from flatdense_training.terminal.comparison_tables import show_comparison, show_robustness
 from flatdense_training.terminal.screen import Screen
 from flatdense_training.workflow import read
