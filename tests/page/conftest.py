@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 from server_process import ServerProcess
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
     chromium = shutil.which("chromium")
@@ -28,7 +28,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def page_server(exported_model: Path, compiled: Path) -> Iterator[ServerProcess]:  # noqa: ARG001
     """The repository's model, served by one worker."""
     options = ("--model-dir", str(exported_model), "--engine", "aot", "--workers", "1")
@@ -37,7 +37,7 @@ def page_server(exported_model: Path, compiled: Path) -> Iterator[ServerProcess]
         yield process
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def weights(exported_model: Path) -> Weights:
     """Of the repository's model, read without the server."""
     manifest = json.loads((exported_model / "1" / "manifest.json").read_text())
@@ -74,7 +74,7 @@ def open_page(browser: Browser, page_server: ServerProcess) -> Iterator[OpenPage
             assert sheet.strangers == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def reported(
     exported_model: Path,
     compiled: Path,  # noqa: ARG001

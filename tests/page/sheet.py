@@ -1,6 +1,7 @@
 """The page in a browser, and what people do with it."""
 
 import base64
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -87,6 +88,16 @@ class Sheet:
     def settle(self) -> None:
         """Waits until the answer that is shown is that to what is drawn."""
         self.page.wait_for_selector("#answer[aria-busy=false]")
+
+    def wait_for_answers(self, count: int) -> None:
+        """Until so many were told of.
+
+        Asked from here: what waits in the page itself is evaluated there, which its policy forbids.
+        """
+        end_s = time.monotonic() + PATIENCE_S
+        while self.page.evaluate("window.told.answered.length") < count:
+            assert time.monotonic() < end_s
+            self.page.wait_for_timeout(20)
 
     def look_inside(self) -> dict[str, Any]:
         """Goes there, waits until it is about what is drawn, and gives the explanation."""

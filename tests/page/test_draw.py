@@ -60,7 +60,7 @@ def test_the_answer_follows_the_pen(open_page: OpenPage) -> None:
     sheet.page.mouse.down()
     for number, point in enumerate(points, start=1):
         sheet.page.mouse.move(*point)
-        sheet.page.wait_for_function(f"window.told.answered.length >= {number}")
+        sheet.wait_for_answers(number)
     sheet.page.mouse.up()
     sheet.settle()
     told = sheet.page.evaluate("window.told.answered.map(({ pointMs }) => pointMs)")

@@ -173,4 +173,5 @@ def test_one_file_is_open_at_a_time(write_images: WriteImages, tmp_path: Path) -
     folder = write_images(tmp_path / "it", rows=500)
     before = len(list(Path("/proc/self/fd").iterdir()))
     assert len(read_image_folder(folder, None).arrays[TRAIN_IMAGES]) == 1_000
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    # Fewer where what other tests left was collected meanwhile.
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
