@@ -90,7 +90,8 @@ def publish(
     """Writes the file, and the section of the page."""
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(results, indent=2) + "\n")
-    page.write_text(where.sub(lambda _match: section, page.read_text()))
+    # Once: after a section that is empty, the pattern would match on to the end of the next one.
+    page.write_text(where.sub(lambda _match: section, page.read_text(), count=1))
 
 
 def render_serving(results: Results) -> str:
