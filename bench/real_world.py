@@ -6,8 +6,8 @@ machine's typefaces (typefaces.py says what to install), and strokes. Each pictu
 `prepare_image`, and then to a version of the model, here by NumPy. Writes
 bench/results/real_world.json, and the table of docs/sdk.md.
 
-The numbers in `prepare_image` were chosen on MNIST's validation images and on every other family of
-typefaces: `--choosing` takes those, and writes nothing.
+The numbers in `prepare_image` were chosen on MNIST's validation images and on the families of
+typefaces.CHOSEN_ON: `--choosing` takes those, and writes nothing.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from report import (
 )
 from safetensors.numpy import load_file
 from strokes import SHAPES, draw_shape
-from typefaces import Typeface, find_typefaces
+from typefaces import CHOSEN_ON, Typeface, find_typefaces
 
 MODEL_DIR = Path(__file__).parents[1] / "exported_model"
 
@@ -100,10 +100,8 @@ def main(mnist: Path, weights: Path, rows: int, *, is_choosing: bool) -> None:
     examples = splits.validation if is_choosing else splits.test
     digits = list(zip(examples.images[:rows], examples.labels[:rows].tolist(), strict=True))
     faces = find_typefaces()
-    families = sorted({face.family for face in faces if face.is_text})
-    chosen_on = set(families[::2])
     if is_choosing:
-        faces = [face for face in faces if face.family in chosen_on]
+        faces = [face for face in faces if face.family in CHOSEN_ON]
     samples = [
         *prepare_all(draw_digit, digits),
         *prepare_all(print_digits, faces),
@@ -117,7 +115,7 @@ def main(mnist: Path, weights: Path, rows: int, *, is_choosing: bool) -> None:
         "digits": len(digits),
         "typefaces": sum(face.is_text for face in faces),
         "families": len({face.family for face in faces if face.is_text}),
-        "chosen_on": sorted(chosen_on),
+        "chosen_on": sorted(CHOSEN_ON),
         "sets": judge(Network(weights), samples),
     }
     section = render_real_world(results)

@@ -34,6 +34,22 @@ NO_TEXT = {
 }
 """Families that are no ordinary printed text, and what they are."""
 
+_CHOSEN_ON = """
+Arimo, B612 Mono, Caladea, Carlito, Cousine, DejaVu Sans, DejaVu Serif, Fira Code, FreeSans,
+Hack, Junicode Two Beta, Latin Modern Mono, Latin Modern Mono Light, Latin Modern Mono Prop,
+Latin Modern Mono Slanted, Latin Modern Roman Caps, Latin Modern Roman Dunhill,
+Latin Modern Roman Unslanted, Latin Modern Sans Demi Cond, Lato, Liberation Sans,
+Liberation Serif, Linux Libertine Display O, Linux Libertine O, Nimbus Roman,
+Nimbus Sans Narrow, Noto Mono, Noto Nastaliq Urdu, Noto Sans Bengali, Noto Sans Display,
+Noto Sans Gurmukhi, Noto Sans Malayalam, Noto Sans Mono, Noto Sans Sinhala, Noto Serif,
+Noto Serif Devanagari, Noto Serif Gujarati, Noto Serif Kannada, Noto Serif Malayalam,
+Noto Serif Tamil, Noto Serif Telugu, Open Sans, P052, Roboto Condensed, TeX Gyre Adventor,
+TeX Gyre Cursor, TeX Gyre Heros Cn, TeX Gyre Schola, Tinos, URW Gothic
+"""
+
+CHOSEN_ON = frozenset(name.strip() for name in _CHOSEN_ON.split(","))
+"""Families on which the numbers in `prepare_image` were chosen: every other one of a day's list."""
+
 _SUFFIXES = (".otf", ".ttf")
 
 _DIGITS = "0123456789"
