@@ -12,7 +12,7 @@ from flatdense_server.http.exchange import Exchange
 from flatdense_server.http.explain import read_explain
 from flatdense_server.http.limits import Limits
 from flatdense_server.http.messages import describe
-from flatdense_server.http.tf_serving import read_version
+from flatdense_server.http.tf_serving import PATHS, read_version
 
 GET_MODEL: Final = "/flatdense.v1.Classifier/GetModel"
 
@@ -26,12 +26,9 @@ class Native:
 
     def routes(self) -> list[Route]:
         """Every route: of a model, of a version by its number, of one by its label."""
-        model = "/v1/models/{model:servable}"
-        version, label = "/versions/{version:servable}", "/labels/{label:servable}"
-        paths = (model, f"{model}{version}", f"{model}{label}")
         return [
-            *(Route(f"{path}:explain", self.explain, methods=["POST"]) for path in paths),
-            *(Route(f"{path}/summary", self.summarize) for path in paths),
+            *(Route(f"{path}:explain", self.explain, methods=["POST"]) for path in PATHS),
+            *(Route(f"{path}/summary", self.summarize) for path in PATHS),
         ]
 
     async def explain(self, request: Request) -> Response:

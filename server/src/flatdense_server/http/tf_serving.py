@@ -33,6 +33,15 @@ class Servable(StringConvertor):
 
 register_url_convertor("servable", Servable())
 
+MODEL: Final = "/v1/models/{model:servable}"
+
+PATHS: Final = (
+    MODEL,
+    f"{MODEL}/versions/{{version:servable}}",
+    f"{MODEL}/labels/{{label:servable}}",
+)
+"""Of a model, of a version by its number, of one by its label."""
+
 
 class TensorflowServing:
     """Answers what is below /v1."""
@@ -43,14 +52,11 @@ class TensorflowServing:
 
     def routes(self) -> list[Route]:
         """Every route: of a model, of a version by its number, of one by its label."""
-        model = "/v1/models/{model:servable}"
-        version, label = "/versions/{version:servable}", "/labels/{label:servable}"
-        paths = (model, f"{model}{version}", f"{model}{label}")
         return [
-            *(Route(f"{path}:predict", self.predict, methods=["POST"]) for path in paths),
-            *(Route(f"{path}:classify", self.classify, methods=["POST"]) for path in paths),
-            *(Route(f"{path}/metadata", self.describe_signatures) for path in paths),
-            *(Route(path, self.describe_status) for path in paths),
+            *(Route(f"{path}:predict", self.predict, methods=["POST"]) for path in PATHS),
+            *(Route(f"{path}:classify", self.classify, methods=["POST"]) for path in PATHS),
+            *(Route(f"{path}/metadata", self.describe_signatures) for path in PATHS),
+            *(Route(path, self.describe_status) for path in PATHS),
         ]
 
     async def predict(self, request: Request) -> Response:
