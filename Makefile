@@ -7,7 +7,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 WHEELS := -e ./proto -e ./artifact -e './server[jit]' -e './client[images]' -e './training[cpu]'
 DECLARED := constraints.txt $(wildcard */pyproject.toml)
-PACKAGES := proto artifact server client training
+# Past one machine; who serves on one does not need it.
+CLUSTER := -e ./cluster
+PACKAGES := proto artifact server client training cluster
 CODE := $(PACKAGES) tests examples bench deploy
 
 .DEFAULT_GOAL := help
@@ -89,4 +91,5 @@ $(VENV)/.compiled: $(VENV)/.serving
 $(VENV)/.developing: $(VENV)/.serving pyproject.toml
 	@echo 'Installing the development tools into $(VENV) ...'
 	$(PIP) install --quiet --constraint constraints.txt --group dev
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation $(CLUSTER)
 	@touch $@

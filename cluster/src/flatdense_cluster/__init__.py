@@ -1,0 +1,1 @@
+"""The flatdense classifier past one machine."""

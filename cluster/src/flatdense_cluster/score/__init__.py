@@ -1,0 +1,1 @@
+"""Classifies whole folders and files, by Ray Data."""

@@ -1,0 +1,1 @@
+"""The same services as a server, by Ray Serve."""
