@@ -11,14 +11,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
 from flatdense_proto.v1 import classifier_pb2 as pb
 from load import Request, calls_per_second, check_tool
 from machine import describe_machine
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, sync_playwright
+from playwright.sync_api import Request as PageRequest
 from report import NO_PAGE, PAGE, PAGE_PAGE, publish, render_page
 
 HERE = Path(__file__).parent
@@ -34,7 +36,10 @@ STROKES = 12
 STEPS = 8
 """Points of a stroke between two of the way."""
 
-POINT_S = 1 / 60
+TALL: ViewportSize = {"width": 1280, "height": 2400}
+"""A screen that shows the network too: it is explained only while it is seen."""
+
+POINT_MS = 1000 / 60
 """As often as screens and mice tell of a pen."""
 
 ROUNDS = 15
@@ -45,8 +50,13 @@ ROW = [0] * 784
 INFER = {"inputs": [{"name": "images", "datatype": "UINT8", "shape": [1, 784], "data": ROW}]}
 EXPLAIN = {"instances": [ROW], "signature_name": "serving_uint8"}
 
-WATCH_S, SCRAPE_S = 3.0, 2.0
-"""How often an open page asks for the summary, and for the metrics."""
+SUMMARY, METRICS = "v1/models/mnist/summary", "metrics"
+
+ASKED = {SUMMARY: 1 / 3, METRICS: 1 / 2}
+"""How often a second an open page asks for what."""
+
+POSTED = {"v2/models/mnist/infer": INFER, "v1/models/mnist:explain": EXPLAIN}
+"""What a page asks besides, where somebody draws."""
 
 PAINTED = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 
@@ -67,15 +77,27 @@ def open_page(browser: Browser, url: str) -> float:
         return float(page.evaluate(PAINTED))
 
 
-def draw(browser: Browser, url: str) -> list[float]:
-    """Milliseconds from points of strokes to the bars that answer them."""
-    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+def draw(browser: Browser, url: str) -> tuple[list[float], dict[str, float]]:
+    """Milliseconds from points of strokes to the bars that answer them.
+
+    And how often a second the page asked for what, as somebody drew all the time.
+    """
+    with browser.new_context(viewport=TALL) as context:
         page = context.new_page()
         page.add_init_script(ANSWERED)
         page.goto(url)
         page.wait_for_selector("#version:enabled")
         box = page.locator("#pad").bounding_box()
         assert box  # noqa: S101 -- it is shown
+        asked = dict.fromkeys(POSTED, 0)
+
+        def count(request: PageRequest) -> None:
+            path = request.url.removeprefix(url)
+            if path in asked:
+                asked[path] += 1
+
+        page.on("request", count)
+        began_s = time.monotonic()
         for number in range(STROKES):
             for stroke in (SEVEN, THREE)[number % 2]:
                 places = [
@@ -83,36 +105,43 @@ def draw(browser: Browser, url: str) -> list[float]:
                 ]
                 page.mouse.move(*places[0])
                 page.mouse.down()
-                for place in places[1:]:
-                    page.mouse.move(*place, steps=STEPS)
+                for before, after in pairwise(places):
+                    for step in range(1, STEPS + 1):
+                        page.wait_for_timeout(POINT_MS)
+                        page.mouse.move(*between(before, after, step / STEPS))
                 page.mouse.up()
             page.wait_for_selector("#answer[aria-busy=false]")
             page.locator("#clear").click()
+        lasted_s = time.monotonic() - began_s
         times: list[float] = page.evaluate("window.answered")
-        return times
+        return times, {path: number / lasted_s for path, number in asked.items() if number}
+
+
+def between(
+    before: tuple[float, float], after: tuple[float, float], share: float
+) -> tuple[float, float]:
+    """A place on the way."""
+    (from_x, from_y), (to_x, to_y) = before, after
+    return from_x + (to_x - from_x) * share, from_y + (to_y - from_y) * share
 
 
 @contextmanager
-def keep_open(url: str, *, draws: bool) -> Iterator[None]:
-    """Asks what an open page asks, until the context is left; all of it, where somebody draws."""
+def keep_open(url: str, asked_a_second: dict[str, float]) -> Iterator[None]:
+    """Asks what an open page asks, as often, until the context is left."""
     ended = threading.Event()
 
     def ask() -> None:
         """Each thing at its pace."""
         with httpx.Client(base_url=url, timeout=60) as client:
-            due_s = {"summary": 0.0, "metrics": 0.0}
+            due_s = dict.fromkeys(asked_a_second, time.monotonic())
             while not ended.is_set():
-                now_s = time.monotonic()
-                if now_s >= due_s["summary"]:
-                    client.get("v1/models/mnist/summary").raise_for_status()
-                    due_s["summary"] = now_s + WATCH_S
-                if now_s >= due_s["metrics"]:
-                    client.get("metrics").raise_for_status()
-                    due_s["metrics"] = now_s + SCRAPE_S
-                if draws:
-                    client.post("v2/models/mnist/infer", json=INFER).raise_for_status()
-                    client.post("v1/models/mnist:explain", json=EXPLAIN).raise_for_status()
-                ended.wait(POINT_S)
+                path = min(due_s, key=lambda path: due_s[path])
+                if ended.wait(max(0.0, due_s[path] - time.monotonic())):
+                    return
+                due_s[path] = max(due_s[path] + 1 / asked_a_second[path], time.monotonic())
+                body = POSTED.get(path)
+                answer = client.post(path, json=body) if body else client.get(path)
+                answer.raise_for_status()
 
     thread = threading.Thread(target=ask)
     thread.start()
@@ -123,19 +152,19 @@ def keep_open(url: str, *, draws: bool) -> Iterator[None]:
         thread.join()
 
 
-def count_calls(server: ServerProcess, rounds: int) -> dict[str, list[float]]:
+def count_calls(
+    server: ServerProcess, rounds: int, drawing: dict[str, float]
+) -> dict[str, list[float]]:
     """Calls a second, in each round without a page, beside an open one, and beside a drawing."""
-    rates: dict[str, list[float]] = {NO_PAGE: [], "an open page": [], "somebody draws": []}
+    asked = {NO_PAGE: {}, "an open page": ASKED, "somebody draws": {**ASKED, **drawing}}
+    rates: dict[str, list[float]] = {name: [] for name in asked}
     request = Request(1, pb.DATA_TYPE_UINT8)
     for number in range(rounds + 1):  # the first is not counted
-        for name, measured in rates.items():
-            if name == NO_PAGE:
+        for name, pace in asked.items():
+            with keep_open(server.page, pace) if pace else nullcontext():
                 rate = calls_per_second(server.address, request, in_flight=64, calls=CALLS)
-            else:
-                with keep_open(server.page, draws=name == "somebody draws"):
-                    rate = calls_per_second(server.address, request, in_flight=64, calls=CALLS)
             if number:
-                measured.append(rate)
+                rates[name].append(rate)
     return rates
 
 
@@ -154,15 +183,14 @@ def main() -> None:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
             open_page(browser, server.page)  # the browser's own start is not counted
-            browser_ms = {
-                "first paint": [open_page(browser, server.page) for _ in range(OPENINGS)],
-                "a point of a stroke, answered": draw(browser, server.page),
-            }
+            paints = [open_page(browser, server.page) for _ in range(OPENINGS)]
+            answers, drawing = draw(browser, server.page)
             browser.close()
         results = {
             "machine": describe_machine(),
-            "browser_ms": browser_ms,
-            "calls_a_second": count_calls(server, rounds),
+            "browser_ms": {"first paint": paints, "a point of a stroke, answered": answers},
+            "asked_a_second": drawing,
+            "calls_a_second": count_calls(server, rounds, drawing),
         }
     section = render_page(results)
     publish(results, PAGE, PAGE_PAGE, section)

@@ -3,6 +3,7 @@
 import json
 import re
 import statistics
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -316,11 +317,17 @@ def render_page(results: Results) -> str:
     note = (
         f"Medians of {len(baseline)} rounds in turn (`bench/browser.py`). The browser's pages are "
         "opened with nothing cached; an answer's time is from the event of the pen to the bars. "
-        "Calls are made beside the requests of a page, without its browser, which is on another "
+        f"Who draws without a rest makes it ask {describe_paces(results['asked_a_second'])} a "
+        "second. Calls are made beside those requests, without the browser, which is on another "
         f"machine in life. On {describe(results['machine'])}. Browser and load generator ran on "
         "the same cores."
     )
     return "\n".join([*lines, "", note]) + "\n"
+
+
+def describe_paces(asked_a_second: Mapping[str, float]) -> str:
+    """What a page asks: how often, and for what."""
+    return " and ".join(f"{pace:.0f} times for `{path}`" for path, pace in asked_a_second.items())
 
 
 def render_variants(results: Results, baseline: str, note: str) -> str:

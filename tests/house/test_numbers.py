@@ -24,6 +24,7 @@ from flatdense_artifact import read_manifest
         (report.METRICS, report.METRICS_PAGE, report.render_metrics),
         (report.DRIFT, report.DRIFT_PAGE, report.render_drift),
         (report.OVERLOAD, report.OVERLOAD_PAGE, report.render_overload),
+        (report.PAGE, report.PAGE_PAGE, report.render_page),
     ],
 )
 def test_each_table_is_what_was_measured(
