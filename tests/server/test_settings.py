@@ -33,6 +33,7 @@ TABLE = [
     ("max_inflight", "67", 256),
     ("max_streams", "68", 64),
     ("max_connections", "69", 16_384),
+    ("max_connection_age_grace_s", "3.5", 30.0),
     ("low_confidence", "0.5", 0.8),
     ("drift_window_s", "60", 600.0),
     ("drain_delay_s", "1.5", 0.0),
@@ -45,7 +46,7 @@ TABLE = [
 """Each option that takes a value: name, another value as text, default."""
 
 NO_DEFAULT = {
-    *("shadow_version", "http_host", "plaintext_health_port"),
+    *("shadow_version", "http_host", "plaintext_health_port", "max_connection_age_s"),
     *("tls_cert", "tls_key", "tls_client_ca", "token_file"),
 }
 ON_OR_OFF = {
@@ -202,6 +203,8 @@ plain_settings = st.builds(
     max_inflight=st.integers(1, 4096),
     max_streams=st.integers(1, 4096),
     max_connections=st.integers(1, 1 << 20),
+    max_connection_age_s=st.none() | st.floats(1, 1e6),
+    max_connection_age_grace_s=st.floats(0, 1e6),
     workers=st.integers(1, 1024),
     reflection=st.booleans(),
     model_control=st.booleans(),
@@ -256,6 +259,9 @@ def test_the_printed_lines_are_an_environment_that_gives_the_same_settings(
         ("max_inflight", "0"),
         ("max_streams", "4097"),
         ("max_connections", "0"),
+        ("max_connection_age_s", "0.9"),
+        ("max_connection_age_s", "10000000.0"),
+        ("max_connection_age_grace_s", "-1"),
         ("plaintext_health_port", "65536"),
         ("workers", "0"),
         ("low_confidence", "1.1"),

@@ -61,10 +61,11 @@ class Client:
     ) -> None:
         """Prepares a client for one server, or for several that serve the same.
 
-        - `address`: `host:port`, several of these, or any gRPC target such as `dns:///host:port`.
-          Calls go to each server in turn, but to none that is not there, or says by
-          `grpc.health.v1` that it loads or drains. The addresses behind one DNS name are followed
-          as they change; names among several addresses are looked up here, once.
+        - `address`: `host:port`, several of these (a sequence, or a text with commas between them),
+          or any gRPC target such as `dns:///host:port`. Calls go to each server in turn, but to
+          none that is not there, stands still, or says by `grpc.health.v1` that it loads or drains.
+          The addresses behind one DNS name are followed as they change; names among several
+          addresses are looked up here, once.
         - `model_name`, and `model_version` or `model_label`: which model answers, and which version
           of it; left out, the ones that the server serves by default. The server's operator sets
           labels, such as `stable`, and may move one to another version at any time, even between

@@ -26,6 +26,9 @@ PREFIX: Final = "FLATDENSE"
 MAX_ROWS: Final = 1 << 16
 MAX_PORT: Final = 65_535
 
+MAX_AGE_S: Final = 1e6
+"""gRPC counts it in milliseconds, in 32 bits."""
+
 OTLP_PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 
 SERVICE_LINKS: Final = ("tcp://", "udp://", "sctp://")
@@ -62,6 +65,8 @@ class Settings:
     max_inflight: int
     max_streams: int
     max_connections: int
+    max_connection_age_s: float | None
+    max_connection_age_grace_s: float
     reflection: bool
     model_control: bool
     page: bool
@@ -279,6 +284,19 @@ OPTIONS: Final = (
         kind=count(1 << 20),
         default=16_384,
         text="Most gRPC connections of a worker; more are closed as they come.",
+    ),
+    click.option(
+        "--max-connection-age-s",
+        type=click.FloatRange(1, MAX_AGE_S),
+        help="A gRPC connection that is so old, give or take a tenth, is ended: its caller makes "
+        "another one, and finds servers that have come since. Without it there is no largest age.",
+        show_envvar=True,
+    ),
+    option(
+        "--max-connection-age-grace-s",
+        kind=click.FloatRange(0, MAX_AGE_S),
+        default=30.0,
+        text="Seconds that calls on such a connection have to finish; a longer stream is cut.",
     ),
     click.option(
         "--reflection/--no-reflection",

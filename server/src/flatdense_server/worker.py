@@ -317,6 +317,8 @@ def edge_options(settings: Settings, post: Post) -> EdgeOptions:
         max_inflight=settings.max_inflight,
         max_streams=settings.max_streams,
         max_connections=settings.max_connections,
+        max_connection_age_s=settings.max_connection_age_s,
+        max_connection_age_grace_s=settings.max_connection_age_grace_s,
         reflection=settings.reflection,
         lane=settings.lane,
         queue=queue_limits(settings),

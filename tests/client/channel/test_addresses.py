@@ -36,7 +36,9 @@ def test_addresses(address: str) -> None:
         ":8500",
         "a b:8500",
         "::1:8500",
-        "a:1,b:2",
+        "a:1,",
+        ",",
+        "a:1,,b:2",
         None,
         8500,
     ],
@@ -78,6 +80,15 @@ def test_names_among_several_addresses_are_looked_up() -> None:
         assert f"[{ip if ':' in str(ip) else f'::ffff:{ip}'}]:1" in destination.target
     assert destination.target.endswith("[::ffff:127.0.0.9]:2")
     assert destination.is_here
+
+
+def test_a_list_may_be_one_text() -> None:
+    """Commas stand between addresses, but within a target of gRPC's."""
+    listed = ["10.0.0.1:1", "[2001:db8::1]:2"]
+    assert read_destination(",".join(listed)) == read_destination(listed)
+    assert read_destination("ipv4:10.0.0.1:1,10.0.0.2:1").target == "ipv4:10.0.0.1:1,10.0.0.2:1"
+    with pytest.raises(InvalidInput, match="'dns:///b:1' is one of several addresses"):
+        read_destination("a:1,dns:///b:1")
 
 
 def test_an_unknown_name_is_left_out_and_told() -> None:

@@ -170,7 +170,7 @@ def _pings(options: Options) -> Options:
 
 def _flatdenses() -> Options:
     """What flatdense's server says of pings, whatever its other settings are."""
-    return _pings(channel_options(MagicMock()))
+    return _pings(channel_options(MagicMock(max_connection_age_s=None)))
 
 
 @pytest.mark.usefixtures("impatient")

@@ -1,5 +1,6 @@
 """Calls that end with UNAVAILABLE are tried again, and when that stops."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -7,7 +8,8 @@ from collections.abc import Callable
 import grpc
 import numpy as np
 import pytest
-from flatdense_client import Client, FlatdenseError, Unavailable
+from flatdense_client import AsyncClient, Client, FlatdenseError, Unavailable
+from flatdense_client._channel.channel import RETRY_TOKENS
 from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierServicer
 
@@ -105,17 +107,32 @@ def test_a_server_may_ask_for_no_more(serve: Serve) -> None:
 
 
 def test_while_most_calls_fail_nothing_is_tried_again(serve: Serve) -> None:
-    """A sick server gets one attempt for each call, and more only once it answers again."""
-    refuses = Refuses(1000)
+    """A sick server gets one attempt for each call after the first few hundred."""
+    refuses = Refuses(10_000, push_back="1")
     with Client(serve(refuses)) as client:
         attempts = []
-        for _ in range(12):
+        for _ in range(RETRY_TOKENS):
             before = len(refuses.came_s)
             with pytest.raises(Unavailable):
                 client.classify(IMAGE)
             attempts.append(len(refuses.came_s) - before)
+            if attempts[-6:] == [1] * 6:
+                break
     assert attempts[0] == 3
     assert attempts[-6:] == [1] * 6
+
+
+def test_all_calls_of_one_lost_connection_are_tried_again(serve: Serve) -> None:
+    """Hundreds that fail in the same moment are answered, every one."""
+    refuses = Refuses(400)
+
+    async def _law() -> None:
+        async with AsyncClient(serve(refuses), coalesce=False) as client:
+            said = await asyncio.gather(*(client.classify(IMAGE) for _ in range(400)))
+        assert {predictions[0].label for predictions in said} == {"7"}
+
+    asyncio.run(_law())
+    assert len(refuses.came_s) == 800
 
 
 def test_attempts_end_with_the_deadline(serve: Serve) -> None:

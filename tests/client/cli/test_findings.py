@@ -17,7 +17,7 @@ PLAN = Plan(
     protocol="oip",
     messages=[bytes(200_000)],
     rows=256,
-    loop=OpenLoop(rate=12_500, is_random=True),
+    loop=OpenLoop(rate=12_500, arrivals="poisson"),
     duration_s=30.0,
     warmup_s=1.5,
     timeout_s=10.0,

@@ -81,7 +81,7 @@ def _plan(address: str, **changes: object) -> Plan:
 
 
 def _open(rate: float) -> OpenLoop:
-    return OpenLoop(rate=rate, is_random=False)
+    return OpenLoop(rate=rate, arrivals="constant")
 
 
 def _run(plan: Plan, stop_on: threading.Event | None = None) -> Recording:

@@ -40,7 +40,7 @@ def test_shares_make_up_the_whole(generators: int, more_callers: int, more: int)
 @given(st.floats(0.1, 1e6), st.integers(1, 50))
 def test_shares_of_a_rate_add_up(rate: float, generators: int) -> None:
     """The rates of all shares are the rate of the plan."""
-    shares = _plan(OpenLoop(rate=rate, is_random=True), 50).share(generators)
+    shares = _plan(OpenLoop(rate=rate, arrivals="poisson"), 50).share(generators)
     rates = [share.loop.rate for share in shares if isinstance(share.loop, OpenLoop)]
     assert sum(rates) == pytest.approx(rate)
 

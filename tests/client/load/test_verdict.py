@@ -17,7 +17,7 @@ PLAN = Plan(
     protocol="native",
     messages=[b""],
     rows=4,
-    loop=OpenLoop(rate=10, is_random=True),
+    loop=OpenLoop(rate=10, arrivals="poisson"),
     duration_s=2.0,
     warmup_s=0.0,
     timeout_s=1.0,

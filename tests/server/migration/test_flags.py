@@ -136,6 +136,8 @@ def test_a_line_of_triton_gives_the_same_settings(
         ("--log-info=false", "--log-level warning"),
         ("--log-info=false --log-warning=0", "--log-level error"),
         ("--log-info=true", "Leave it out."),
+        ("--grpc-max-connection-age=90500", "--max-connection-age-s 90.5"),
+        ("--grpc-max-connection-age-grace=soon", "--max-connection-age-grace-s soon"),
         ("--port=1 --id=x", "TensorFlow Serving's and Triton's"),
         ("--port", "Here it is --grpc-port\n"),
     ],

@@ -31,7 +31,7 @@ class Destination:
 
 
 def read_destination(address: str | Sequence[str]) -> Destination:
-    """Reads one address, or several.
+    """Reads one address, or several: a sequence, or one text with commas between them.
 
     Host names among several are looked up here, once: gRPC itself takes one name alone. Names that
     are not known are left out, with a RuntimeWarning, unless no other is known either: then a call
@@ -39,9 +39,9 @@ def read_destination(address: str | Sequence[str]) -> Destination:
 
     Raises InvalidInput: an address is none, or a gRPC target stands among several.
     """
-    if isinstance(address, str) or not hasattr(address, "__iter__"):
+    if not hasattr(address, "__iter__"):
         return _read_one(address)
-    addresses = tuple(dict.fromkeys(address))
+    addresses = tuple(dict.fromkeys(split(address) if isinstance(address, str) else address))
     if not addresses:
         msg = "no address was given: expected host:port, such as localhost:8500"
         raise InvalidInput(msg)
@@ -51,6 +51,11 @@ def read_destination(address: str | Sequence[str]) -> Destination:
             msg = f"{each!r} is one of several addresses: each of these is host:port"
             raise InvalidInput(msg)
     return _read_one(addresses[0]) if len(addresses) == 1 else _read_several(addresses)
+
+
+def split(addresses: str) -> list[str]:
+    """The addresses between the commas of a text; a target with a gRPC scheme is one."""
+    return [addresses] if _SCHEME.match(addresses) else addresses.split(",")
 
 
 def check_address(address: object) -> str:

@@ -37,6 +37,23 @@ KEEPALIVE_TIMEOUT_S = 5.0
 Half the default deadline: a call on a connection that had died is tried again on another.
 """
 
+REPLICA_KEEPALIVE_S = 2.0
+REPLICA_KEEPALIVE_TIMEOUT_S = 3.0
+"""The same where there are several servers, so that another one answers within the deadline.
+
+Together half of the default deadline: that is how long a server that stands still, or to which the
+way is cut, keeps a call. The watch over its health is a call that is always under way, so that
+silence is found where nobody calls, too. A stock gRPC server ends a connection that is pinged so
+often while nothing else is said; gRPC then pings half as often, until the server is content.
+"""
+
+RETRY_TOKENS = 1000
+"""The most that gRPC takes. Half of them are for the calls that one lost connection had at a time.
+"""
+
+DNS_PAUSE_S = 5.0
+"""Between two look-ups of a name, which follow when a connection ends. gRPC's default is 30 s."""
+
 Interceptor = (
     grpc.UnaryUnaryClientInterceptor
     | grpc.UnaryStreamClientInterceptor
@@ -196,6 +213,11 @@ def _read_tls(tls: object) -> Tls | None:
 
 def channel_options(destination: Destination, tls: Tls | None) -> list[tuple[str, str | int]]:
     """The channel arguments. Raises ValueError: several hosts, and no one name for TLS."""
+    keepalive_s, keepalive_timeout_s = (
+        (REPLICA_KEEPALIVE_S, REPLICA_KEEPALIVE_TIMEOUT_S)
+        if destination.is_replicated
+        else (KEEPALIVE_S, KEEPALIVE_TIMEOUT_S)
+    )
     options: list[tuple[str, str | int]] = [
         ("grpc.service_config", _service_config(destination)),
         # Whole messages must fit, or gRPC gives up retrying them.
@@ -210,15 +232,19 @@ def channel_options(destination: Destination, tls: Tls | None) -> list[tuple[str
         # back is found within seconds; gRPC's default goes up to two minutes.
         ("grpc.initial_reconnect_backoff_ms", 50),
         ("grpc.max_reconnect_backoff_ms", 5_000),
-        ("grpc.keepalive_time_ms", round(KEEPALIVE_S * 1000)),
-        ("grpc.keepalive_timeout_ms", round(KEEPALIVE_TIMEOUT_S * 1000)),
+        ("grpc.dns_min_time_between_resolutions_ms", round(DNS_PAUSE_S * 1000)),
+        ("grpc.keepalive_time_ms", round(keepalive_s * 1000)),
+        ("grpc.keepalive_timeout_ms", round(keepalive_timeout_s * 1000)),
         # What gRPC in fact obeys for pings; without it a minute. The other one is that of bytes.
-        ("grpc.http2.ping_timeout_ms", round(KEEPALIVE_TIMEOUT_S * 1000)),
+        ("grpc.http2.ping_timeout_ms", round(keepalive_timeout_s * 1000)),
         ("grpc.keepalive_permit_without_calls", 0),
         # Pings that measure the line would be timed too, behind an upload that fills it. They are
         # for big answers, which there are none of.
         ("grpc.http2.bdp_probe", 0),
     ]
+    if destination.is_replicated:
+        # Else the third ping of one silence comes a minute later.
+        options.append(("grpc.http2.max_pings_without_data", 0))
     if destination.is_here:
         options.append(("grpc.enable_http_proxy", 0))  # no proxy reaches this machine's own ports
     if destination.hosts:
@@ -256,7 +282,7 @@ def _service_config(destination: Destination) -> str:
             },
         ],
         # Retries stop while most calls fail, so that they cannot hold a sick server down.
-        "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.5},
+        "retryThrottling": {"maxTokens": RETRY_TOKENS, "tokenRatio": 1},
     }
     if destination.is_replicated:
         # Each server says whether it takes calls. One alone says more in its answer to a call.

@@ -3,8 +3,14 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from flatdense_client._channel.tls import Tls
+
+Arrivals = Literal["poisson", "constant", "bursts"]
+"""As independent callers come (a Poisson process); one after the other, evenly spaced; or as
+independent callers who all fall silent now and then (an interrupted Poisson process).
+"""
 
 MAX_CALLS = 10_000_000
 """How many calls one run counts at most: the times of each are kept, 24 bytes a call."""
@@ -20,8 +26,7 @@ class OpenLoop:
 
     rate: float
     """Calls a second."""
-    is_random: bool
-    """As independent callers come (Poisson); else one after the other, evenly spaced."""
+    arrivals: Arrivals
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ import click
 
 from flatdense_client._load.crew import Crew
 from flatdense_client._load.dialect import DIALECTS, Model
-from flatdense_client._load.plan import MAX_CALLS, ClosedLoop, OpenLoop, Plan
+from flatdense_client._load.plan import MAX_CALLS, Arrivals, ClosedLoop, OpenLoop, Plan
 from flatdense_client._load.verdict import Verdict, judge
 from flatdense_client.cli.findings import Findings
 from flatdense_client.cli.options import Connection, connection_options
@@ -53,10 +53,11 @@ class _Number(click.FloatRange):
 )
 @click.option(
     "--arrivals",
-    type=click.Choice(["poisson", "constant"]),
+    type=click.Choice(["poisson", "constant", "bursts"]),
     default="poisson",
     show_default=True,
-    help="How the calls of an open loop come: as from independent callers, or evenly spaced.",
+    help="How the calls of an open loop come: as from independent callers, evenly spaced, or in "
+    "bursts of 0.1 s with 0.3 s of silence between them, in the mean.",
 )
 @click.option(
     "--duration",
@@ -151,7 +152,7 @@ def bench(  # noqa: PLR0913  # an option each
     *,
     rate: float | None,
     concurrency: int | None,
-    arrivals: str,
+    arrivals: Arrivals,
     duration_s: float,
     warmup_s: float,
     rows: int,
@@ -184,7 +185,7 @@ def bench(  # noqa: PLR0913  # an option each
     Exits with 0 if every call was answered, with 1 if one failed, and with 3 if --max-p99 or
     --min-rate was missed.
     """  # noqa: D301  # click's mark: these lines stay as they are
-    loop = _choose_loop(rate, concurrency, is_random=arrivals == "poisson")
+    loop = _choose_loop(rate, concurrency, arrivals)
     if isinstance(loop, ClosedLoop):
         connections = min(connections, loop.concurrency)
     _check_size(rate, duration_s, rows, dtype)
@@ -225,13 +226,13 @@ def bench(  # noqa: PLR0913  # an option each
 
 
 def _choose_loop(
-    rate: float | None, concurrency: int | None, *, is_random: bool
+    rate: float | None, concurrency: int | None, arrivals: Arrivals
 ) -> OpenLoop | ClosedLoop:
     if rate is None:
         return ClosedLoop(concurrency=concurrency or 1)
     if concurrency is not None:
         raise click.UsageError("--rate and --concurrency exclude each other: give one of them.")
-    return OpenLoop(rate=rate, is_random=is_random)
+    return OpenLoop(rate=rate, arrivals=arrivals)
 
 
 def _check_size(rate: float | None, duration_s: float, rows: int, dtype: str) -> None:

@@ -10,12 +10,18 @@ from rich.text import Text
 
 from flatdense_client._load.dialect import DIALECTS
 from flatdense_client._load.machine import describe_machine
-from flatdense_client._load.plan import ClosedLoop, OpenLoop, Plan
+from flatdense_client._load.plan import Arrivals, ClosedLoop, OpenLoop, Plan
 from flatdense_client._load.recording import Failure
 from flatdense_client._load.verdict import PERCENTILES, Distribution, Verdict
 from flatdense_client.cli.bars import Bar
 from flatdense_client.cli.facts import Facts, Part
 from flatdense_client.cli.screen import quiet_table
+
+_SPACINGS: dict[Arrivals, str] = {
+    "poisson": "Poisson arrivals",
+    "constant": "constant arrivals",
+    "bursts": "arrivals in bursts",
+}
 
 _SHOWN_MESSAGES = 3
 """How many messages of one code people see; programs get them all."""
@@ -165,8 +171,7 @@ class Findings:
 
 def _describe_load(plan: Plan) -> str:
     if isinstance(plan.loop, OpenLoop):
-        spacing = "Poisson" if plan.loop.is_random else "constant"
-        kind = f"open loop, {_rate(plan.loop.rate)} calls/s, {spacing} arrivals"
+        kind = f"open loop, {_rate(plan.loop.rate)} calls/s, {_SPACINGS[plan.loop.arrivals]}"
     else:
         kind = f"closed loop, {_count(plan.loop.concurrency, 'caller')}"
     return f"{kind}; {plan.duration_s:g} s after {plan.warmup_s:g} s of warm-up"
@@ -204,8 +209,7 @@ def _describe_failures(
 def _loop_to_json(plan: Plan) -> dict[str, object]:
     if isinstance(plan.loop, ClosedLoop):
         return {"kind": "closed", "concurrency": plan.loop.concurrency}
-    arrivals = "poisson" if plan.loop.is_random else "constant"
-    return {"kind": "open", "rate": plan.loop.rate, "arrivals": arrivals}
+    return {"kind": "open", "rate": plan.loop.rate, "arrivals": plan.loop.arrivals}
 
 
 def _to_json(distribution: Distribution | None) -> dict[str, float] | None:

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from flatdense_client._channel.addresses import check_address
+from flatdense_client._channel.addresses import check_address, split
 from flatdense_client._channel.tls import Tls
 from flatdense_client._client import Client
 from flatdense_client._core.selector import check_label
@@ -36,9 +36,11 @@ def check_seconds(_context: click.Context, _option: click.Parameter, seconds: fl
 
 def _check_server(_context: click.Context, _option: click.Parameter, address: str) -> str:
     try:
-        return check_address(address)
+        for each in split(address):
+            check_address(each)
     except InvalidInput as error:
         raise click.BadParameter(str(error)) from None
+    return address
 
 
 def _check_version(
@@ -112,7 +114,8 @@ _OPTIONS = (
         envvar="FLATDENSE_SERVER",
         show_default=True,
         show_envvar=True,
-        help="Where the server listens for gRPC.",
+        help="Where the server listens for gRPC; several with commas between them, or all of one "
+        "name as dns:///HOST:PORT.",
     ),
     click.option(
         "--timeout-s",

@@ -107,6 +107,10 @@ class EdgeOptions:
     """Open ClassifyStream calls: two threads each, but on the express lane."""
     max_connections: int
     """More are closed as they come."""
+    max_connection_age_s: float | None = None
+    """One that is older, give or take a tenth, is told to go (GOAWAY); None for never."""
+    max_connection_age_grace_s: float = 30.0
+    """How long calls on it may go on then, before it is closed."""
     reflection: bool
     lane: LaneChoice
     queue: QueueLimits
@@ -351,7 +355,15 @@ def bind(server: grpc.Server, options: EdgeOptions, tls: ServerTls | None) -> in
 
 def channel_options(options: EdgeOptions) -> list[tuple[str, Any]]:
     """The settings of grpc itself."""
+    aging: list[tuple[str, Any]] = []
+    if options.max_connection_age_s is not None:
+        grace_ms = round(1000 * options.max_connection_age_grace_s)
+        aging = [
+            ("grpc.max_connection_age_ms", round(1000 * options.max_connection_age_s)),
+            ("grpc.max_connection_age_grace_ms", grace_ms),
+        ]
     return [
+        *aging,
         ("grpc.max_allowed_incoming_connections", options.max_connections),
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
         ("grpc.max_metadata_size", MAX_METADATA_BYTES),
@@ -372,7 +384,7 @@ def channel_options(options: EdgeOptions) -> list[tuple[str, Any]]:
         # is too much for us is ours to say, with a status that callers understand.
         ("grpc.server.max_pending_requests", MAX_PENDING),
         ("grpc.server.max_pending_requests_hard_limit", MAX_PENDING),
-        # Clients may ping idle connections every 10 s to find dead ones.
-        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        # Clients may ping idle connections every second to find dead ones.
+        ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
         ("grpc.keepalive_permit_without_calls", 1),
     ]

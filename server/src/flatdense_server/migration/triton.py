@@ -9,7 +9,7 @@ from flatdense_artifact import NoVersions, list_versions, version_folder
 from flatdense_proto.twin.inference_pb2 import ModelConfig
 
 from flatdense_server.migration.answer import Answer, merge, one_each
-from flatdense_server.migration.flags import Flags, Given, OtherServer
+from flatdense_server.migration.flags import Carry, Flags, Given, OtherServer
 from flatdense_server.migration.textproto import read_textproto
 from flatdense_server.migration.versions import carry_policy
 
@@ -109,6 +109,16 @@ def carry_config(config: ModelConfig) -> Answer:
     platform = config.platform or config.backend
     remark = f"The platform {platform} is not offered, only SavedModels"
     return Answer(options=options, remarks=() if platform in PLATFORMS else (remark,))
+
+
+def carry_milliseconds(option: str) -> Carry:
+    """A flag in milliseconds, as an option in seconds."""
+
+    def carry(value: str, _: Given) -> Answer:
+        seconds = f"{int(value) / 1000:g}" if value.isdecimal() else value
+        return Answer(options=((option, seconds),))
+
+    return carry
 
 
 def carry_load(value: str, _: Given) -> Answer:
@@ -231,6 +241,18 @@ SERVER: Final = OtherServer(
             remark="not offered: --token-file says who may call, and who may load and unload",
         ),
         Flags(
+            names=("grpc-max-connection-age",),
+            here="--max-connection-age-s",
+            remark="In seconds",
+            carry=carry_milliseconds("--max-connection-age-s"),
+        ),
+        Flags(
+            names=("grpc-max-connection-age-grace",),
+            here="--max-connection-age-grace-s",
+            remark="In seconds",
+            carry=carry_milliseconds("--max-connection-age-grace-s"),
+        ),
+        Flags(
             names=(
                 "grpc-keepalive-time",
                 "grpc-keepalive-timeout",
@@ -238,8 +260,6 @@ SERVER: Final = OtherServer(
                 "grpc-http2-max-pings-without-data",
                 "grpc-http2-min-recv-ping-interval-without-data",
                 "grpc-http2-max-ping-strikes",
-                "grpc-max-connection-age",
-                "grpc-max-connection-age-grace",
                 "grpc-infer-response-compression-level",
                 "grpc-header-forward-pattern",
                 "http-header-forward-pattern",
