@@ -1,5 +1,8 @@
 """The model's part of the page: layers, report, versions, weights before and after."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from flatdense_artifact import Weights, read_manifest
@@ -66,6 +69,21 @@ def test_the_report_of_a_version(open_page: OpenPage, reported: Reported) -> Non
     names = [digit.get_attribute("aria-label") or "" for digit in digits]
     for name, hard in zip(names, report["hardest"], strict=True):
         assert name.startswith(f"A {hard['label']}, taken for {hard['answer']}")
+
+
+def test_the_report_of_the_committed_model(open_page: OpenPage, exported_model: Path) -> None:
+    """What training measured of it; no test digit is shown, for none is in the repository."""
+    report = json.loads((exported_model / "1" / "report" / "report.json").read_text())
+    sheet = open_page()
+    sheet.page.locator("#report").wait_for()
+    test = report["test"]
+    quality = sheet.values("#quality")
+    assert quality["right on test digits"] == f"{100 * test['accuracy']:.2f} %"
+    assert quality["mistakes"] == f"{test['rows'] - test['correct']} of {test['rows']:,}"
+    told = [[cell.replace("·", "0") for cell in row[1:]] for row in read_table(sheet, "#confusion")]
+    assert np.array(told, int).tolist() == report["confusion"]
+    sheet.page.locator("#mosaic-initial").wait_for()
+    assert not sheet.page.locator("#hardest-card").is_visible()
 
 
 def test_weights_before_training_beside_those_after(

@@ -2,6 +2,8 @@
 
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -109,3 +111,35 @@ def test_a_model_that_is_unloaded(open_page: OpenPage, start: Start, exported_mo
     assert httpx.post(f"{control}/load", timeout=60).status_code == 200
     sheet.wait_for_text("#best", "3")
     sheet.page.locator("#status").wait_for(state="hidden")
+
+
+CONVOLUTION = """
+import sys
+import keras
+layers = keras.layers
+model = keras.Sequential([
+    keras.Input((28, 28, 1)), layers.Conv2D(2, 3, activation="relu"), layers.Flatten(),
+    layers.Dense(10, activation="softmax"),
+])
+model.export(sys.argv[1], verbose=False)
+"""
+"""A network whose logits are no sums over one layer of neurons, untrained."""
+
+
+def test_a_version_that_cannot_be_explained(
+    open_page: OpenPage, start: Start, tmp_path: Path
+) -> None:
+    """It is said once, though more is drawn; what is drawn is answered."""
+    subprocess.run([sys.executable, "-c", CONVOLUTION, tmp_path / "1"], check=True, timeout=120)
+    server = start(tmp_path, "--engine", "jit", "--cache-dir", str(tmp_path / "cache"))
+    server.ready()
+    sheet = open_page(server.page)
+    asked: list[str] = []
+    sheet.page.on("request", lambda request: asked.append(request.url))
+    sheet.page.locator("#circuit").scroll_into_view_if_needed()
+    for digit in (SEVEN, THREE, SEVEN):
+        sheet.write(digit)
+        sheet.page.locator("#circuit").scroll_into_view_if_needed()
+        sheet.page.wait_for_selector("#circuit[aria-busy=false]")
+    assert "version 1 cannot be explained" in (sheet.page.locator("#status").text_content() or "")
+    assert sum(url.endswith(":explain") for url in asked) == 1

@@ -110,7 +110,11 @@ async function predict(asked) {
 }
 
 async function explain(asked) {
-  if (!summary || !asked || !circuit.isSeen || unexplained === shown) return;
+  if (!summary || !asked || !circuit.isSeen) return;
+  if (unexplained === shown) {
+    setBusy("circuit", false);
+    return;
+  }
   const told = await attempt(() => server.explain(asked, explained), (error) => {
     unexplained = shown;
     circuit.show(null, null);
