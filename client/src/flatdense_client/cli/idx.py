@@ -2,6 +2,7 @@
 
 import math
 import struct
+from mmap import mmap
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ def holds_labels(data: bytes) -> bool:
     return looks_like_idx(data) and data[3] == _LABELS_RANK
 
 
-def read_idx_images(data: bytes) -> npt.NDArray[np.uint8]:
+def read_idx_images(data: bytes | mmap) -> npt.NDArray[np.uint8]:
     """The images of an IDX file: uint8 [N, 28, 28], a view of the bytes.
 
     Raises InvalidInput: these are labels, pixels of another size or type, or the file is cut short.

@@ -1,1 +1,1 @@
-"""Classifies whole folders and files, by Ray Data."""
+"""Bulk scoring: every image of a folder or of an array on disk, once, into a table of Parquet."""
