@@ -110,8 +110,19 @@ def test_the_teacher_is_recorded(tmp_path: Path) -> None:
     assert 0.2 <= training.temperature <= 5
     assert training.distortion is not None
     assert training.distortion["rotation_deg"] == 9
+    assert training.distortion["serif_part"] > 0
     stages = {path.parent.name for path in (tmp_path / "curves").glob("*/events*")}
     assert stages == {"teacher", "student"}
+
+
+def test_what_is_no_digit_gets_no_serifs(tmp_path: Path) -> None:
+    """The classes' names say what they are."""
+    order = replace(make_order(tmp_path), class_names=tuple("ABCDEFGHIJ"))
+    carry_out(order)
+    training = read_manifest(order.model_dir / "1").training
+    assert training is not None
+    assert training.distortion is not None
+    assert training.distortion["serif_part"] == 0
 
 
 def test_the_same_run_twice_at_once(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """The table of datasets."""
 
 import re
+from dataclasses import replace
 
 import pytest
-from flatdense_training.data.datasets import DATASETS, FASHION_MNIST, Dataset
+from flatdense_training.data.datasets import DATASETS, FASHION_MNIST, MNIST, Dataset
 
 datasets = pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda dataset: dataset.name)
 
@@ -32,3 +33,11 @@ def test_fashion_labels_have_their_names() -> None:
     """The class names stand in the order of the labels."""
     assert FASHION_MNIST.class_names[0] == "T-shirt/top"
     assert FASHION_MNIST.class_names[9] == "Ankle boot"
+
+
+def test_digits_are_known_by_their_names() -> None:
+    """All ten or fewer; clothes and letters are none."""
+    assert MNIST.is_of_digits
+    assert replace(MNIST, class_names=("3", "7")).is_of_digits
+    assert not FASHION_MNIST.is_of_digits
+    assert not replace(MNIST, class_names=("1", "I")).is_of_digits

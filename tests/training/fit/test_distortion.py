@@ -1,5 +1,7 @@
 """Distortions against a plain formula, and against scipy's resampling."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from flatdense_training.data.datasets import EMBEDDED_IMAGES
@@ -10,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
-STILL = Distortion(rotation_deg=0, scale=0, shear=0, shift_px=0, elastic_px=0)
+STILL = Distortion(
+    rotation_deg=0, x_scale=0, y_scale=0, shear=0, shift_px=0, elastic_px=0, serif_part=0
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +42,7 @@ def test_the_same_draw_gives_the_same_images(images: UInt8) -> None:
 
 def test_images_are_resampled_as_scipy_does(images: UInt8) -> None:
     """Bilinear, with 0 outside: to a grey level or two, for OpenCV's fractions are 1/32 pixels."""
-    distortion = Distortion(elastic_px=2.0)
+    distortion = Distortion(elastic_px=2.0, serif_part=0)
     got = distortion.apply(images[:50], np.random.default_rng(4)).astype(float)
     maps = distortion.draw(50, np.random.default_rng(4))
     for image, (x, y), result in zip(images[:50], maps, got, strict=True):
@@ -51,16 +55,22 @@ def test_images_are_resampled_as_scipy_does(images: UInt8) -> None:
 @given(
     seed=st.integers(0, 2**32 - 1),
     rotation_deg=st.floats(0, 45),
-    scale=st.floats(0, 0.5),
+    x_scale=st.floats(0, 0.5),
+    y_scale=st.floats(0, 0.5),
     shear=st.floats(0, 0.5),
     shift_px=st.floats(0, 5),
 )
 def test_the_affine_part_is_what_its_figures_say(
-    seed: int, rotation_deg: float, scale: float, shear: float, shift_px: float
+    seed: int, rotation_deg: float, x_scale: float, y_scale: float, shear: float, shift_px: float
 ) -> None:
     """Turn times scale times shear about the middle, then a shift, none beyond its figure."""
-    distortion = Distortion(
-        rotation_deg=rotation_deg, scale=scale, shear=shear, shift_px=shift_px, elastic_px=0
+    distortion = replace(
+        STILL,
+        rotation_deg=rotation_deg,
+        x_scale=x_scale,
+        y_scale=y_scale,
+        shear=shear,
+        shift_px=shift_px,
     )
     (x, y) = distortion.draw(1, np.random.default_rng(seed))[0].astype(float)
     linear = np.array(
@@ -72,20 +82,19 @@ def test_the_affine_part_is_what_its_figures_say(
         assert np.abs(got - (by_x * columns + by_y * rows + moved + 13.5)).max() < 1e-3
     assert np.abs(shift).max() <= shift_px + 1e-3
     # Turn times upper triangle: Gram and Schmidt take it apart.
-    x_scale = np.hypot(*linear[:, 0])
+    wide = np.hypot(*linear[:, 0])
     turn = np.arctan2(linear[1, 0], linear[0, 0])
-    y_scale = np.linalg.det(linear) / x_scale
-    sheared = (linear[:, 0] @ linear[:, 1]) / x_scale / y_scale
+    high = np.linalg.det(linear) / wide
+    sheared = (linear[:, 0] @ linear[:, 1]) / wide / high
     assert abs(np.rad2deg(turn)) <= rotation_deg + 0.01
-    assert np.abs(np.log([x_scale, y_scale])).max() <= scale + 1e-3
+    assert abs(np.log(wide)) <= x_scale + 1e-3
+    assert abs(np.log(high)) <= y_scale + 1e-3
     assert abs(sheared) <= shear + 1e-3
 
 
 def test_elastic_fields_are_as_strong_and_smooth_as_they_should_be() -> None:
     """Their root mean square is drawn evenly up to the figure, and neighbours hardly differ."""
-    distortion = Distortion(
-        rotation_deg=0, scale=0, shear=0, shift_px=0, elastic_px=2.0, elastic_sigma_px=4.0
-    )
+    distortion = replace(STILL, elastic_px=2.0, elastic_sigma_px=4.0)
     maps = distortion.draw(4000, np.random.default_rng(5)).astype(float)
     fields = maps - STILL.draw(1, np.random.default_rng(5))
     strength = np.sqrt(np.mean(np.square(fields)))

@@ -1,13 +1,14 @@
 """Presets, and what the user changes in them."""
 
 import shlex
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 from flatdense_training.cli import main
 from flatdense_training.errors import TrainingError
 from flatdense_training.fit.plan import Plan
-from flatdense_training.fit.presets import PRESETS
+from flatdense_training.fit.presets import PRESETS, drop_serifs
 from flatdense_training.fit.recipe import Recipe
 
 ROWS = 55_000
@@ -51,6 +52,21 @@ def test_data_that_is_better_as_it_is_is_not_distorted() -> None:
     assert Plan(distort=True).recipe(ROWS, distort=False).distortion is not None
     assert Plan(preset="quick").recipe(ROWS).distortion is None
     assert Plan(preset="quick", distort=True).recipe(ROWS).distortion is not None
+
+
+@pytest.mark.parametrize("preset", ["standard", "best"])
+def test_serifs_are_for_digits(preset: str) -> None:
+    """Other classes are learnt without them, from student and teacher; nothing else changes."""
+    digits = Plan(preset=preset).recipe(ROWS)
+    others = Plan(preset=preset).recipe(ROWS, is_of_digits=False)
+    assert digits.distortion is not None
+    assert digits.distortion.serif_part > 0
+    assert others == drop_serifs(digits)
+    for recipe in (others, others.teacher and others.teacher.recipe):
+        if recipe is not None:
+            assert recipe.distortion is not None
+            assert recipe.distortion.serif_part == 0
+    assert others.distortion == replace(digits.distortion, serif_part=0)
 
 
 @pytest.mark.parametrize(

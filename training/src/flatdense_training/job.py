@@ -16,6 +16,7 @@ from flatdense_training.export.golden import golden_images
 from flatdense_training.export.record import Run, make_manifest
 from flatdense_training.export.signatures import build_module
 from flatdense_training.fit.calibration import find_temperature, soften
+from flatdense_training.fit.crew import Crew, alone, join
 from flatdense_training.fit.fitting import as_float
 from flatdense_training.fit.networks import build_student, describe, read_out
 from flatdense_training.fit.recipe import Recipe
@@ -33,24 +34,42 @@ GOLDEN_TOLERANCE = 1e-4
 one by about 2e-6; wrong weights move one by a hundredth and more."""
 
 
-def run(order: Order, material: Material, screen: Screen) -> Path:
+def run(order: Order, material: Material, screen: Screen) -> Path | None:
     """Trains, evaluates, exports, and gives the new version's folder.
 
-    Seeds the whole process. Raises RunUnderWay, CheckpointsUnwritable, LogUnwritable,
+    Of several workers the chief alone exports; the others give None.
+
+    Seeds the whole process. Raises RunUnderWay, CheckpointsUnwritable, LogUnwritable, WorkerLost,
     TrainingDiverged, AccuracyTooLow or ExportFailed; nothing is exported then, nor after Ctrl-C.
     """
     classes = len(material.dataset.class_names)
-    recipe = order.plan.recipe(len(material.splits.train), distort=material.dataset.distort)
+    dataset = material.dataset
+    recipe = order.plan.recipe(
+        len(material.splits.train), distort=dataset.distort, is_of_digits=dataset.is_of_digits
+    )
     use_threads(recipe)
     make_repeatable(recipe.seed)
-    network = build_student(hidden_units=order.hidden_units, classes=classes)
+    crew = meet(order, screen)
+    with crew.strategy.scope():
+        network = build_student(hidden_units=order.hidden_units, classes=classes)
     initial = read_out(network)
     screen.model(describe(network))
     with kept(order, material, recipe) as checkpoints:
-        trained = fit(network, recipe, order, material, checkpoints, screen)
+        trained = fit(network, recipe, order, material, checkpoints, screen, crew)
+        if not crew.is_chief:
+            screen.line("Fitted. The chief judges and exports.")
+            return None
         folder = conclude(trained, initial, recipe, order, material, screen)
     screen.exported(folder, order.model_dir)
     return folder
+
+
+def meet(order: Order, screen: Screen) -> Crew:
+    """Those that learn together; this process alone, where nothing else was ordered."""
+    if order.place is None:
+        return alone()
+    with screen.waiting("Waiting for the other workers"):
+        return join(order.place)
 
 
 def conclude(

@@ -35,6 +35,11 @@ class Dataset:
     min_accuracy: float
     """On the test images, unless told otherwise: below it, something is wrong with the run."""
 
+    @property
+    def is_of_digits(self) -> bool:
+        """Whether the classes are digits, by their names."""
+        return set(self.class_names) <= set("0123456789")
+
 
 MNIST = Dataset(
     name="mnist",

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from flatdense_training.data.idx import UInt8
 from flatdense_training.data.pixels import SIDE
+from flatdense_training.fit.serifs import add_serifs
 
 CHUNK_ROWS = 256
 """Whose fields stay in a processor's cache."""
@@ -30,8 +31,10 @@ class Distortion:
     """
 
     rotation_deg: float = 9.0
-    scale: float = 0.10
-    """Of each axis by itself: the size is multiplied by exp(-scale) to exp(scale)."""
+    x_scale: float = 0.20
+    """The width is multiplied by exp(-x_scale) to exp(x_scale): print is narrow and wide."""
+    y_scale: float = 0.10
+    """The same of the height."""
     shear: float = 0.12
     """How far a row moves, for each row from the middle."""
     shift_px: float = 1.0
@@ -40,6 +43,8 @@ class Distortion:
     """The most of a field's root mean square, which is drawn evenly from 0."""
     elastic_sigma_px: float = 4.0
     """How smooth a field is: the sigma of the bumps that it is made of."""
+    serif_part: float = 0.12
+    """How many of the images get a foot, and how many a flag (add_serifs)."""
 
     def apply(self, images: UInt8, random: np.random.Generator) -> UInt8:
         """The images [N, 28, 28], each distorted in its own way. Pixels of outside are 0.
@@ -48,7 +53,7 @@ class Distortion:
         """
         distorted = np.empty_like(images)
         for start in range(0, len(images), CHUNK_ROWS):
-            part = images[start : start + CHUNK_ROWS]
+            part = add_serifs(images[start : start + CHUNK_ROWS], self.serif_part, random)
             for row, (x, y) in enumerate(self.draw(len(part), random)):
                 cv2.remap(part[row], x, y, cv2.INTER_LINEAR, distorted[start + row])
         return distorted
@@ -62,7 +67,8 @@ class Distortion:
         """
         even = random.uniform(-1, 1, (6, rows)).astype(np.float32)
         turn = even[0] * np.deg2rad(np.float32(self.rotation_deg))
-        x_scale, y_scale = np.exp(even[1:3] * np.float32(self.scale))
+        x_scale = np.exp(even[1] * np.float32(self.x_scale))
+        y_scale = np.exp(even[2] * np.float32(self.y_scale))
         shear = even[3] * np.float32(self.shear)
         cos, sin = np.cos(turn), np.sin(turn)
         functions = self.functions()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from flatdense_training.fit.distortion import Distortion
-from flatdense_training.fit.presets import PRESETS, STANDARD, TEACHER, lengthen
+from flatdense_training.fit.presets import PRESETS, STANDARD, TEACHER, drop_serifs, lengthen
 from flatdense_training.fit.recipe import Recipe
 
 
@@ -22,8 +22,11 @@ class Plan:
     """Whether the answers of a bigger network are learnt; it is fitted first, in the same job."""
     seed: int = 0
 
-    def recipe(self, train_rows: int, *, distort: bool = True) -> Recipe:
-        """The recipe for so many training images; `distort` says what is best for them."""
+    def recipe(self, train_rows: int, *, distort: bool = True, is_of_digits: bool = True) -> Recipe:
+        """The recipe for so many training images.
+
+        `distort` says what is best for them; serifs are for digits alone.
+        """
         preset = PRESETS[self.preset]
         recipe = replace(preset.recipe, seed=self.seed, patience_epochs=self.patience_epochs)
         if self.batch_rows is not None:
@@ -44,7 +47,7 @@ class Plan:
             own = replace(recipe.teacher.recipe, seed=self.seed)
             own = own if wanted else replace(own, distortion=None)
             recipe = replace(recipe, teacher=replace(recipe.teacher, recipe=own))
-        return recipe
+        return recipe if is_of_digits else drop_serifs(recipe)
 
     def options(self) -> list[str]:
         """The options of the command line that give this plan."""

@@ -31,6 +31,16 @@ def lengthen(recipe: Recipe, train_rows: int, least_steps: int) -> Recipe:
     )
 
 
+def drop_serifs(recipe: Recipe) -> Recipe:
+    """The recipe for images of anything but digits: a foot would make an E of an F."""
+    distortion, teacher = recipe.distortion, recipe.teacher
+    return replace(
+        recipe,
+        distortion=distortion and replace(distortion, serif_part=0.0),
+        teacher=teacher and replace(teacher, recipe=drop_serifs(teacher.recipe)),
+    )
+
+
 TEACHER = Teacher(
     recipe=Recipe(
         epochs=15,

@@ -32,10 +32,16 @@ def tell_distortion(distortion: Distortion | None) -> str:
     """How far images were distorted."""
     if distortion is None:
         return "none"
+    serifs = (
+        f"; {distortion.serif_part:.0%} get a foot, and as many a flag"
+        if distortion.serif_part
+        else ""
+    )
     return (
-        f"anew in each pass, by up to: turn {distortion.rotation_deg:g} degrees, scale "
-        f"{distortion.scale:.0%}, shear {distortion.shear:g}, shift {distortion.shift_px:g} px, "
-        f"bend {distortion.elastic_px:g} px (smooth over {distortion.elastic_sigma_px:g} px)"
+        f"anew in each pass, by up to: turn {distortion.rotation_deg:g} degrees, width "
+        f"{distortion.x_scale:.0%}, height {distortion.y_scale:.0%}, shear {distortion.shear:g}, "
+        f"shift {distortion.shift_px:g} px, bend {distortion.elastic_px:g} px (smooth over "
+        f"{distortion.elastic_sigma_px:g} px){serifs}"
     )
 
 
