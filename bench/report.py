@@ -63,6 +63,24 @@ REAL_WORLD_SECTION: Final = re.compile(
 )
 """A second one of the same document."""
 
+SCALING: Final = ROOT / "bench" / "results" / "scaling.json"
+SCALING_PAGE: Final = ROOT / "docs" / "scaling.md"
+SCALING_SECTION: Final = re.compile(
+    r"(?<=<!-- measured: queues -->\n).*?(?=<!-- end -->)", re.DOTALL
+)
+
+REPLICAS: Final = ROOT / "bench" / "results" / "replicas.json"
+REPLICAS_PAGE: Final = SCALING_PAGE
+REPLICAS_SECTION: Final = re.compile(
+    r"(?<=<!-- measured: replicas -->\n).*?(?=<!-- end -->)", re.DOTALL
+)
+
+CLUSTER: Final = ROOT / "bench" / "results" / "cluster.json"
+CLUSTER_PAGE: Final = SCALING_PAGE
+CLUSTER_SECTION: Final = re.compile(
+    r"(?<=<!-- measured: cluster -->\n).*?(?=<!-- end -->)", re.DOTALL
+)
+
 OURS: Final = "flatdense"
 LIMIT: Final = "C HTTP/2 server"
 """Names of two of the servers that are compared."""
@@ -75,6 +93,14 @@ NO_PAGE: Final = "no page"
 
 UNMEASURED: Final = "nothing counted"
 """The server that metrics are compared with."""
+
+ARRIVALS: Final = {"poisson": "at random", "bursts": "in bursts"}
+SIZES: Final = (1, 10, 100, 1000)
+"""Cores."""
+PIXELS: Final = 784
+
+COUNTED: Final = ("calls", "lost", "wrong", "retries")
+"""Of the calls beside a replica's trouble."""
 
 UNARY: Final = "Classify"
 """What streams and other protocols are compared with."""
@@ -458,10 +484,10 @@ def render_capacity(results: Results) -> str:
     return "\n".join([*lines, "", note]) + "\n"
 
 
-def describe_spread(values: list[float]) -> str:
+def describe_spread(values: list[float], form: str = ",.0f") -> str:
     """The median, and how far apart they are."""
     least, middle, most = min(values), statistics.median(values), max(values)
-    return f"{middle:,.0f} ({least:,.0f} to {most:,.0f})"
+    return f"{middle:{form}} ({least:{form}} to {most:{form}})"
 
 
 def render_drift(results: Results) -> str:
@@ -567,6 +593,161 @@ def share(correct: int, rows: int) -> Results:
         "low": interval.low,
         "high": interval.high,
     }
+
+
+def render_scaling(results: Results) -> str:
+    """What the queues' simulation foretells, beside what was measured: tables, in Markdown."""
+    costs, beside_ms = results["costs_us"], results["beside_ms"]
+    cost = (
+        f"Measured: a batch costs a worker {costs['batch']:,.0f} us of processor time, each call "
+        f"in it {costs['call']:,.0f} us more, and each row {costs['row']:.2f} us more. So one core "
+        f"answers {results['most_calls_per_s']:,.0f} calls of {results['call_rows']} rows a second "
+        "at most. What a call takes besides, in the caller, in gRPC and in the kernel, is "
+        f"{beside_ms['p50']:.2f} ms (p50), {beside_ms['p99']:.2f} ms (p99), measured where calls "
+        "hardly meet."
+    )
+    note = (
+        f"Medians of {results['rounds']} rounds of {results['seconds']:g} s "
+        f"(`bench/scaling.py`), on {describe(results['machine'])}. All replicas of a line share "
+        "one core, as they do in the simulation; the load has the other one. Load is the share of "
+        "what the core can answer. Predicted and measured calls come at the same times."
+    )
+    title = "**Predicted, not measured:** p99 in the servers, in ms, with a core for each replica:"
+    parts = [
+        [cost],
+        render_compared(results["compared"]),
+        [note],
+        [title],
+        render_foretold(results["foretold"]),
+        render_sizes(results["rows_a_second"]),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
+
+
+def render_compared(cases: list[Results]) -> list[str]:
+    """Predicted and measured latency side by side."""
+    titles = ("calls come", "load", "replicas")
+    titles += ("p50 predicted, ms", "measured", "predicted / measured")
+    titles += ("p99 predicted, ms", "measured, least to most", "predicted / measured")
+    lines = [f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]
+    for case in cases:
+        cells = [ARRIVALS[case["arrivals"]], f"{case['load']:.0%}", f"{case['replicas']}"]
+        for name in ("p50", "p99"):
+            foretold_ms, measured_ms = case["foretold_ms"][name], case["measured_ms"][name]
+            middle_ms = statistics.median(measured_ms)
+            spread = f" ({min(measured_ms):.1f} to {max(measured_ms):.1f})" if name == "p99" else ""
+            cells += [f"{foretold_ms:.2f}", f"{middle_ms:.2f}{spread}"]
+            cells += [f"{foretold_ms / middle_ms:.2f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def render_foretold(cases: list[Results]) -> list[str]:
+    """Latency at more replicas than there are here."""
+    lines = [
+        "| calls come | load | replicas | calls/s | one caller, in turn | many callers |",
+        f"|{'---|' * 6}",
+    ]
+    lines += [
+        f"| {ARRIVALS[case['arrivals']]} | {case['load']:.0%} | {case['replicas']} "
+        f"| {case['calls_a_second']:,.0f} | {case['p99_ms']['in turn']:.2f} "
+        f"| {case['p99_ms']['at random']:.2f} |"
+        for case in cases
+    ]
+    return lines
+
+
+def render_sizes(rows_a_second: dict[str, float]) -> list[str]:
+    """What so many cores answer at half of their load, and what the network has to carry for it."""
+    titles = (f"{cores:,} core{'s' if cores > 1 else ''}" for cores in SIZES)
+    lines = [
+        "**Predicted, not measured:** rows a second at half of what each core answers:",
+        "",
+        f"| each call | {' | '.join(titles)} |",
+        f"|{'---|' * (1 + len(SIZES))}",
+    ]
+    for case, rate in rows_a_second.items():
+        row_bits = 8 * PIXELS * (4 if "float32" in case else 1)
+        half = [cores * rate / 2 for cores in SIZES]
+        cells = (f"{rows:,.0f} rows/s, {rows * row_bits / 1e9:,.2f} Gbit/s" for rows in half)
+        lines.append(f"| {case.split(',')[0]} | {' | '.join(cells)} |")
+    return lines
+
+
+def render_replicas(results: Results) -> str:
+    """What callers notice of a replica's trouble: the table and the machine, in Markdown."""
+    titles = ("what happens", "caller", "calls", "lost", "wrong", "tried again")
+    titles += ("p99 before, ms", "slowest, ms", "until as before, s", "until it is back, s")
+    lines = [f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]
+    for event, callers in results["events"].items():
+        for number, (caller, rounds) in enumerate(callers.items()):
+            counts = (sum(each[kind] for each in rounds) for kind in COUNTED)
+            back_s = [each["back_s"] for each in rounds if each["back_s"] is not None]
+            cells = [
+                "" if number else event,
+                caller,
+                *(f"{count:,}" for count in counts),
+                f"{statistics.median(each['p99_before_ms'] for each in rounds):,.1f}",
+                f"{max(each['slowest_ms'] for each in rounds):,.0f}",
+                describe_times([each["disturbed_s"] for each in rounds]),
+                describe_times(back_s) if back_s else "",
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    missing = "".join(f" Not measured: {what} ({why})." for what, why in results["absent"].items())
+    note = (
+        f"{results['rounds']} rounds (`bench/replicas.py`): {results['servers']} servers behind "
+        f"one DNS name, one worker each, {results['rate']:g} calls a second of 3 images, an open "
+        "loop through the SDK, whose deadline is 10 s. Lost is what raised an error, wrong what "
+        "had another answer or order than each image alone; tried again is what gRPC sent once "
+        "more. It is as before when the last call has begun that took over 100 ms, and over ten "
+        "times p99; a server is back with the first call after it can answer, or has come. "
+        f"Medians, least to most. On {describe(results['machine'])}. Client and servers ran on the "
+        f"same cores.{missing}"
+    )
+    return "\n".join([*lines, "", note]) + "\n"
+
+
+def render_cluster(results: Results) -> str:
+    """What ways to serve reach, and what callers notice of Ray's trouble: tables in Markdown."""
+    lines = ["| | | rows a second | p50, ms | p99, ms |", "|---|---|---|---|---|"]
+    for load, ways in results["loads"].items():
+        for number, (name, rounds) in enumerate(ways.items()):
+            cells = ["" if number else load, name]
+            cells += [
+                describe_spread([each[kind] for each in rounds], form)
+                for kind, form in (("rows_per_s", ",.0f"), ("p50_ms", ".2f"), ("p99_ms", ".2f"))
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    titles = ("what happens", "calls", "lost", "wrong", "tried again by callers")
+    titles += ("slowest, ms", "until as before, s", "until it is over, s")
+    lines += ["", f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]
+    for name, rounds in results["troubles"].items():
+        counts = (sum(each[kind] for each in rounds) for kind in COUNTED)
+        cells = [
+            name,
+            *(f"{count:,}" for count in counts),
+            f"{max(each['slowest_ms'] for each in rounds):,.0f}",
+            describe_times([each["disturbed_s"] for each in rounds]),
+            describe_times([each["over_s"] for each in rounds]),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    rounds = len(next(iter(results["troubles"].values())))
+    note = (
+        "Medians, least to most (`bench/cluster.py`). Above: loads of `flatdense bench`, in which "
+        "callers wait for their answers, in turns; the generator is one process, and the limit of "
+        f"small calls. Below: {rounds} rounds each, on Ray nodes of this machine, "
+        f"{results['cores']} replicas, {results['rate']:g} calls a second of 3 images, an open "
+        "loop through the SDK, whose deadline is 10 s; a call whose replica ends is asked of "
+        "another one by the proxy. It is over when as many replicas run as there are to be. "
+        f"On {describe(results['machine'])}. Client, Ray and servers ran on the same cores."
+    )
+    return "\n".join([*lines, "", note]) + "\n"
+
+
+def describe_times(times_s: list[float]) -> str:
+    """The median, and how far apart they are."""
+    middle_s = statistics.median(times_s)
+    return f"{middle_s:.1f} ({min(times_s):.1f} to {max(times_s):.1f})"
 
 
 def describe_ms(time_ms: float | None) -> str:

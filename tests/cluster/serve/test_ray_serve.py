@@ -9,7 +9,6 @@ import grpc
 import httpx
 import numpy as np
 import pytest
-from cluster.ray_process import configure, serve_run
 from flatdense_artifact import read_manifest
 from flatdense_client import Client, InvalidInput, NotFound
 from flatdense_proto.v1 import classifier_pb2 as pb
@@ -21,6 +20,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 from grpc_status import rpc_status
 from prometheus_client.parser import text_string_to_metric_families
+from ray_process import configure, serve_run
 from tritonclient import grpc as triton
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("compiled")]

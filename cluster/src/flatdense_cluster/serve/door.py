@@ -51,6 +51,8 @@ PAUSE_S: Final = 0.05
 RETRY_S: Final = 0.2
 """When callers should ask again, who were refused."""
 
+UNAVAILABLE: Final[int] = grpc.StatusCode.UNAVAILABLE.value[0]
+
 LOST: Final = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.NOT_FOUND)
 """What Serve says where a replica ended or none is there: our server's own statuses come as an
 Answer."""
@@ -93,14 +95,13 @@ class Door(grpc.GenericRpcHandler):
             pause_s = PAUSE_S
             for attempt in range(1, ATTEMPTS + 1):
                 serialized = await ask(open_call(method, context, body), context)
-                if serialized:
-                    return end(context, read_answer(serialized))
-                if attempt == ATTEMPTS or read_code(context) not in LOST:
+                answer = read_answer(serialized) if serialized else explain(context)
+                if answer.code != UNAVAILABLE or attempt == ATTEMPTS:
                     break
-                log.warning("a call's replica was lost: asking again (attempt %d)", attempt + 1)
+                log.warning("no answer to a call (attempt %d): %s", attempt, answer.message)
                 await asyncio.sleep(pause_s)
                 pause_s *= 2
-            return end(context, explain(context))
+            return end(context, answer)
 
         return answer
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import grpc
 import grpc.aio
@@ -24,6 +25,9 @@ REPORT_S: Final = 2.0
 SCRAPE_S: Final = 5.0
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+Ask: TypeAlias = "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]"
+Converse: TypeAlias = "grpc.aio.StreamStreamMultiCallable[bytes, bytes]"
 
 CHANNEL_OPTIONS: Final = (
     # The server's limit counts, which says in rows what is too much.
@@ -48,18 +52,15 @@ class Replica:
         self._name = serve.get_replica_context().replica_id.unique_id
         self._server = await Server.start(options)
         self._channel = grpc.aio.insecure_channel(self._server.address, options=CHANNEL_OPTIONS)
-        self._reporting = asyncio.create_task(self._report())
+        self._tasks = [asyncio.create_task(self._report()), asyncio.create_task(self._watch())]
 
     async def __del__(self) -> None:
         """Ends the server, when every call that Serve let in is answered."""
         if server := getattr(self, "_server", None):
-            self._reporting.cancel()
+            for task in self._tasks:
+                task.cancel()
             await self._channel.close()
             await server.stop()
-
-    async def check_health(self) -> None:
-        """Raises where nothing can answer here: Serve puts another replica in this one's place."""
-        self._server.check()
 
     async def __call__(self, request: Request) -> Response:
         """What Serve's HTTP port has: the metrics of all replicas."""
@@ -69,7 +70,8 @@ class Replica:
 
     async def answer(self, opening: Opening) -> Answer:
         """One call with one answer."""
-        call = self._channel.unary_unary(opening.method)(
+        ask: Ask = self._channel.unary_unary(opening.method)
+        call = ask(
             opening.body, timeout=opening.remaining_s, metadata=opening.metadata
         )
         try:
@@ -78,11 +80,12 @@ class Replica:
             return explain(error)
         return Answer(body, OK, "", pack_trailers(await call.trailing_metadata()))
 
-    async def converse(self, requests: AsyncIterator[Opening | bytes]) -> AsyncIterator[Answer]:
-        """One call with any number of requests and answers."""
+    async def converse(self, requests: AsyncIterator[Any]) -> AsyncIterator[Answer]:
+        """One call with any number of requests, bytes after an Opening, and of answers."""
         opening = await anext(requests)
         assert isinstance(opening, Opening)  # noqa: S101 -- the door begins with it
-        call = self._channel.stream_stream(opening.method)(
+        ask: Converse = self._channel.stream_stream(opening.method)
+        call = ask(
             requests, timeout=opening.remaining_s, metadata=opening.metadata
         )
         try:
@@ -94,6 +97,11 @@ class Replica:
             yield Answer(None, OK, "", pack_trailers(await call.trailing_metadata()))
         finally:
             call.cancel()
+
+    async def _watch(self) -> None:
+        """Ends with the server: Serve puts another replica here at once, the door asks others."""
+        log.error("a replica ends with its server: %s", await self._server.wait())
+        os._exit(1)
 
     async def _report(self) -> None:
         """Tells the meter what is measured here, as long as this replica lives."""

@@ -20,6 +20,9 @@ COMMAND: Final = Path(sys.executable).with_name("flatdense-server")
 TAKEN: Final = frozenset({"host", "http_host", "grpc_port", "http_port", "workers", "log_format"})
 """Settings that are the replica's: each has one worker, on ports that nobody else knows."""
 
+LINE_BYTES: Final = 1 << 20
+"""More than a line of its log has."""
+
 REMEMBERED_LINES: Final = 20
 """Of the log, for whoever asks why it ended."""
 
@@ -30,8 +33,10 @@ class Server:
     It ends with the process that started it. Used from one event loop.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, lines: asyncio.StreamReader) -> None:
+        """Of one that was just started, and the lines of its log; see start()."""
         self._process = process
+        self._lines = lines
         self._last: deque[str] = deque(maxlen=REMEMBERED_LINES)
         self._listening: asyncio.Future[dict[str, Any]] = asyncio.Future()
         self._ready: asyncio.Future[dict[str, Any]] = asyncio.Future()
@@ -44,14 +49,20 @@ class Server:
         Raises ClusterError where a setting is the replica's own, and where the server does not
         start, with what it said.
         """
-        command = [COMMAND, *write_options(options)]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "flatdense_cluster.serve.leash", str(os.getpid())),
-            *command,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        server = cls(process)
+        command = [str(COMMAND), *write_options(options)]
+        # A pipe of our own: asyncio takes a process for running until its pipes are closed, and a
+        # worker that answers its last calls holds them open.
+        reading, writing = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "flatdense_cluster.serve.leash", str(os.getpid())),
+                *command,
+                stderr=writing,
+            )
+        finally:
+            os.close(writing)
+        server = cls(process, await open_lines(reading))
         try:
             await server._ready
         except BaseException:
@@ -69,10 +80,15 @@ class Server:
         """For a scraper."""
         return f"{self._listening.result()['page']}metrics"
 
-    def check(self) -> None:
-        """Raises ClusterError where it has ended, with what it said last."""
-        if self._process.returncode is not None:
-            raise ClusterError(self._explain_end())
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
+    async def wait(self) -> str:
+        """Waits until it has ended; gives its status, and what it said last."""
+        await self._process.wait()
+        return self._explain_end()
 
     async def stop(self) -> None:
         """Has it answer what it accepted, and waits for its end."""
@@ -83,8 +99,7 @@ class Server:
 
     async def _read(self) -> None:
         """Hands its log on, and learns from it where it listens and when it answers."""
-        assert self._process.stderr  # noqa: S101 -- it was asked for
-        async for line in self._process.stderr:
+        async for line in self._lines:
             self._hear(line.decode(errors="replace").rstrip())
         await self._process.wait()
         for awaited in (self._listening, self._ready):
@@ -107,6 +122,15 @@ class Server:
     def _explain_end(self) -> str:
         said = "\n".join(self._last) or "nothing"
         return f"flatdense-server ended with status {self._process.returncode}. It said:\n{said}"
+
+
+async def open_lines(reading: int) -> asyncio.StreamReader:
+    """The end of a pipe that is read, as a stream."""
+    reader = asyncio.StreamReader(limit=LINE_BYTES)
+    protocol = asyncio.StreamReaderProtocol(reader)
+    pipe = os.fdopen(reading, "rb", buffering=0)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, pipe)
+    return reader
 
 
 def write_options(options: Mapping[str, object]) -> list[str]:

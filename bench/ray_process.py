@@ -1,4 +1,4 @@
-"""Ray Serve as people start it: `serve run` with a configuration, a process of its own."""
+"""Runs Ray Serve as a child process, as people start it: for tests and benchmarks."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 
 COMMAND = Path(sys.executable).with_name("serve")
 
-SERVING = HealthCheckResponse.SERVING
-
-START_S = 120.0
-
 STOP_S = 60.0
+
+PATIENCE_S = 120.0
+
+PAUSE_S = 0.1
 
 
 def find_ports(count: int) -> list[int]:
@@ -56,7 +56,7 @@ def serve_run(config: dict[str, Any]) -> Iterator[None]:
         file, log = Path(folder) / "flatdense.yaml", Path(folder) / "log"
         file.write_text(yaml.safe_dump(config))
         with log.open("wb") as output:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # noqa: S603 -- Ray's own command
                 [COMMAND, "run", file],
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -81,13 +81,32 @@ def serve_run(config: dict[str, Any]) -> Iterator[None]:
 def wait_until_served(
     address: str, lives: Callable[[], bool], explain: Callable[[], str] = str
 ) -> None:
-    """Asks for the health of what is there until it is good."""
-    end_s = time.monotonic() + START_S
+    """Asks for the health of what is there until it is good.
+
+    Raises RuntimeError with the log where it ends first, or takes too long.
+    """
     with grpc.insecure_channel(address) as channel:
         check = HealthStub(channel).Check
-        while True:
-            assert lives(), explain()
-            assert time.monotonic() < end_s, explain()
-            with suppress(grpc.RpcError):
-                if check(HealthCheckRequest(), timeout=10, wait_for_ready=True).status == SERVING:
-                    return
+
+        def is_served() -> bool:
+            if not lives():
+                raise RuntimeError(f"Ray Serve ended: {explain()}")
+            try:
+                told = check(HealthCheckRequest(), timeout=10, wait_for_ready=True)
+            except grpc.RpcError:
+                return False
+            return told.status == HealthCheckResponse.SERVING
+
+        try:
+            wait_for(is_served)
+        except TimeoutError as error:
+            raise RuntimeError(f"Ray Serve does not answer: {explain()}") from error
+
+
+def wait_for(is_so: Callable[[], bool]) -> None:
+    """Until it is. Raises TimeoutError."""
+    end_s = time.monotonic() + PATIENCE_S
+    while not is_so():
+        if time.monotonic() > end_s:
+            raise TimeoutError(f"not within {PATIENCE_S} s")
+        time.sleep(PAUSE_S)

@@ -1,0 +1,147 @@
+"""Replicas and nodes that end, come and change under load: no accepted call is lost."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from flatdense_client import Client
+from publishing import publish
+from ray_process import configure, wait_for
+
+if TYPE_CHECKING:
+    from ray_nodes import Nodes
+
+pytestmark = [
+    pytest.mark.xdist_group("ray"),
+    pytest.mark.usefixtures("compiled"),
+    # Ray's own.
+    pytest.mark.filterwarnings(
+        "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
+    ),
+]
+
+CALLS_A_SECOND = "15"
+
+REPLICAS = 2
+
+
+@pytest.fixture(scope="module")
+def model_dir(exported_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Which every node sees; versions can be brought into it."""
+    folder = tmp_path_factory.mktemp("model")
+    shutil.copytree(exported_model / "1", folder / "1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cluster(repository: Path, model_dir: Path) -> Iterator["Nodes"]:
+    """A node for each replica."""
+    # Here: whoever runs other tests need not wait for Ray's import, and it warns of itself.
+    from ray_nodes import start_nodes  # noqa: PLC0415
+
+    committed = repository / "deploy" / "ray" / "flatdense.yaml"
+    with start_nodes(configure(committed, model_dir, num_replicas=REPLICAS), REPLICAS) as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def nodes(cluster: "Nodes") -> "Nodes":
+    """With every replica running."""
+    cluster.deploy(REPLICAS)
+    return cluster
+
+
+@pytest.fixture
+def load(repository: Path, nodes: "Nodes") -> Callable[[], object]:
+    """Calls by the SDK that begin when they are due, for the time of a block.
+
+    In the end each was answered, and rightly.
+    """
+
+    @contextmanager
+    def run() -> Iterator[None]:
+        script = repository / "bench" / "open_calls.py"
+        calls = subprocess.Popen(
+            [sys.executable, script, nodes.address, "--rate", CALLS_A_SECOND],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert calls.stdout
+        try:
+            assert calls.stdout.readline() == "ready\n"
+            yield
+        finally:
+            told, _ = calls.communicate(timeout=60)
+        fates = json.loads(told)
+        assert fates
+        assert [wrong for _due_s, _took_s, wrong in fates if wrong] == []
+
+    return run
+
+
+def kill_a_replica(nodes: "Nodes") -> None:
+    """As the kernel does where there is no memory."""
+    pid = nodes.replica_pids()[0]
+    os.kill(pid, signal.SIGKILL)
+    nodes.wait_for_replicas(REPLICAS, without=[pid])
+
+
+def kill_a_server(nodes: "Nodes") -> None:
+    """That of a replica, which cannot go on without it."""
+    server, replica = nodes.server_pids()[0], nodes.replica_pids()[0]
+    os.kill(server, signal.SIGKILL)
+    nodes.wait_for_replicas(REPLICAS, without=[replica])
+
+
+def lose_a_node(nodes: "Nodes") -> None:
+    """Another one has come before."""
+    nodes.add()
+    nodes.kill_node()
+    nodes.wait_for_replicas(REPLICAS)
+
+
+def drain_a_replica(nodes: "Nodes") -> None:
+    """There are fewer, and then more again."""
+    nodes.deploy(REPLICAS - 1)
+    nodes.deploy(REPLICAS)
+
+
+@pytest.mark.parametrize(
+    "happen",
+    [kill_a_replica, kill_a_server, lose_a_node, drain_a_replica],
+    ids=lambda do: do.__name__,
+)
+def test_no_call_is_lost(
+    nodes: "Nodes", load: Callable[..., object], happen: Callable[["Nodes"], None]
+) -> None:
+    """Whatever ends, every call is answered, rightly and in order, and capacity comes back."""
+    with load():
+        happen(nodes)
+    assert len(nodes.replica_pids()) == REPLICAS
+
+
+def test_a_new_version_reaches_every_replica(
+    nodes: "Nodes", load: Callable[..., object], model_dir: Path
+) -> None:
+    """Each takes it up by itself, under load, and no call is lost."""
+    with load():
+        publish(model_dir, 2)
+        wait_for(lambda: nodes.count_ready(2) == REPLICAS)
+    with Client(nodes.address) as client:
+        assert client.model().version == 2
+
+
+def test_a_cluster_without_the_model_says_so(nodes: "Nodes", tmp_path: Path) -> None:
+    """The application's status has the server's own sentence, and the others go on."""
+    nodes.add()
+    assert "nothing" in nodes.deploy_another(tmp_path / "nothing")
+    assert len(nodes.replica_pids()) == REPLICAS
