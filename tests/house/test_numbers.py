@@ -1,6 +1,7 @@
 """The figures of the documents are the measured ones."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +42,22 @@ def test_capacity_is_what_was_measured() -> None:
     written = report.CAPACITY_SECTION.search(report.CAPACITY_PAGE.read_text())
     assert written
     assert written[0] == report.render_capacity(json.loads(report.CAPACITY.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("file", "section", "render"),
+    [
+        (report.SCALING, report.SCALING_SECTION, report.render_scaling),
+        (report.REPLICAS, report.REPLICAS_SECTION, report.render_replicas),
+    ],
+)
+def test_scaling_is_what_was_measured(
+    file: Path, section: re.Pattern[str], render: Callable[[report.Results], str]
+) -> None:
+    """The tables of docs/scaling.md are the renderings of their benchmarks' results."""
+    written = section.search(report.SCALING_PAGE.read_text())
+    assert written
+    assert written[0] == render(json.loads(file.read_text()))
 
 
 def test_the_accuracy_is_the_manifests(repository: Path) -> None:

@@ -224,3 +224,13 @@ def test_stock_servers_are_not_pinged_without_need() -> None:
     assert options["grpc.keepalive_permit_without_calls"] == 0
     assert int(options["grpc.keepalive_time_ms"]) >= 2 * timeout_s * 1000
     assert int(options["grpc.keepalive_timeout_ms"]) <= timeout_s * 1000 / 2
+
+
+def test_one_of_several_servers_is_left_in_time_for_another() -> None:
+    """Silence of a replica is found within half of the deadline, at a pace that servers bear."""
+    with Client(["127.0.0.1:1", "127.0.0.2:1"]) as client:
+        options = dict(client._session.connector._options)
+        timeout_s = client._session.timeout_s
+    pace_ms = int(options["grpc.keepalive_time_ms"])
+    assert pace_ms + int(options["grpc.keepalive_timeout_ms"]) <= timeout_s * 1000 / 2
+    assert pace_ms >= int(dict(_flatdenses())["grpc.http2.min_ping_interval_without_data_ms"])
