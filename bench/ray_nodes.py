@@ -1,5 +1,6 @@
 """Several Ray nodes on this machine, and what runs on them: for tests and benchmarks."""
 
+import copy
 import tempfile
 import urllib.request
 from collections.abc import Collection, Iterator
@@ -49,15 +50,17 @@ class Nodes:
         self._cluster.remove_node(node, allow_graceful=False)
         wait_for(lambda: not any(map(read_command, lost)))
 
-    def deploy(self, replicas: int) -> None:
-        """Has so many, and waits until they are there."""
-        (application,) = self._config["applications"]
-        for deployment in application["deployments"]:
-            if deployment["name"] == "Replica":
-                deployment["num_replicas"] = replicas
-        schema = ServeDeploySchema.model_validate(self._config)
-        _get_global_client().deploy_apps(schema, _blocking=True)
+    def deploy(self, replicas: int, **changes: object) -> None:
+        """Has so many, and waits until they are there. `changes` are to servers' settings."""
+        config = copy.deepcopy(self._config)
+        (application,) = config["applications"]
+        application["args"].update(changes)
+        deploy(config, num_replicas=replicas)
         self.wait_for_replicas(replicas)
+
+    def deploy_with(self, **settings: object) -> None:
+        """Has replicas with these settings of Serve, without waiting for them."""
+        deploy(copy.deepcopy(self._config), **settings)
 
     def deploy_another(self, model_dir: Path) -> str:
         """A second application with this model folder; gives what is said of it, and ends it."""
@@ -104,6 +107,16 @@ class Nodes:
         (raylet,) = node.all_processes["raylet"]
         started = children(raylet.process.pid)
         return [pid for pid in started if read_command(pid).startswith(REPLICA)]
+
+
+def deploy(config: dict[str, Any], **settings: object) -> None:
+    """Does what `serve deploy` does, with these settings of the replicas."""
+    (application,) = config["applications"]
+    (replica,) = (each for each in application["deployments"] if each["name"] == "Replica")
+    replica.update(settings)
+    if "autoscaling_config" in settings:
+        del replica["num_replicas"]
+    _get_global_client().deploy_apps(ServeDeploySchema.model_validate(config), _blocking=True)
 
 
 @contextmanager

@@ -6,13 +6,21 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import grpc
+import numpy as np
 import pytest
 from flatdense_client import Client
+from flatdense_proto.v1 import classifier_pb2 as pb
+from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
+from grpc_status import rpc_status
 from publishing import publish
 from ray_process import configure, wait_for
 
@@ -29,6 +37,8 @@ pytestmark = [
 ]
 
 CALLS_A_SECOND = "15"
+
+IMAGES = np.zeros((4, 784), np.uint8)
 
 REPLICAS = 2
 
@@ -115,9 +125,16 @@ def drain_a_replica(nodes: "Nodes") -> None:
     nodes.deploy(REPLICAS)
 
 
+def change_a_setting(nodes: "Nodes") -> None:
+    """Each replica is replaced by one with the new setting."""
+    before = nodes.replica_pids()
+    nodes.deploy(REPLICAS, max_queued_rows=8192)
+    nodes.wait_for_replicas(REPLICAS, without=before)
+
+
 @pytest.mark.parametrize(
     "happen",
-    [kill_a_replica, kill_a_server, lose_a_node, drain_a_replica],
+    [kill_a_replica, kill_a_server, lose_a_node, drain_a_replica, change_a_setting],
     ids=lambda do: do.__name__,
 )
 def test_no_call_is_lost(
@@ -138,6 +155,47 @@ def test_a_new_version_reaches_every_replica(
         wait_for(lambda: nodes.count_ready(2) == REPLICAS)
     with Client(nodes.address) as client:
         assert client.model().version == 2
+
+
+def test_there_are_more_replicas_while_calls_wait(nodes: "Nodes") -> None:
+    """And fewer again when none do."""
+    scaling = {"min_replicas": 1, "max_replicas": REPLICAS, "target_ongoing_requests": 2}
+    pace = {"upscale_delay_s": 0.5, "downscale_delay_s": 0.5, "metrics_interval_s": 0.2}
+    nodes.deploy_with(autoscaling_config={**scaling, **pace, "look_back_period_s": 1})
+    nodes.wait_for_replicas(1)
+    ended = threading.Event()
+
+    def call() -> None:
+        with Client(nodes.address, timeout_s=60) as client:
+            while not ended.is_set():
+                client.classify(IMAGES)
+
+    with ThreadPoolExecutor(16) as callers:
+        calls = [callers.submit(call) for _ in range(16)]
+        try:
+            nodes.wait_for_replicas(REPLICAS)
+        finally:
+            ended.set()
+        for each in calls:
+            each.result()
+    nodes.wait_for_replicas(1)
+
+
+def test_a_crowd_is_refused_in_words_that_callers_know(nodes: "Nodes") -> None:
+    """RESOURCE_EXHAUSTED with when to come back; who is let in is answered."""
+    nodes.deploy_with(num_replicas=1, max_ongoing_requests=1, max_queued_requests=1)
+    nodes.wait_for_replicas(1)
+    request = pb.ClassifyRequest(images=IMAGES.tobytes(), data_type=pb.DATA_TYPE_UINT8)
+    no_retries = (("grpc.enable_retries", 0),)
+    with grpc.insecure_channel(nodes.address, no_retries) as channel:
+        classify = ClassifierStub(channel).Classify
+        calls = [classify.future(request, timeout=60) for _ in range(200)]
+        codes = Counter(call.code() for call in calls)
+        refused = next(call for call in calls if call.code() is not grpc.StatusCode.OK)
+        status = rpc_status.from_call(refused)
+    assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert status
+    assert [detail.TypeName() for detail in status.details] == ["google.rpc.RetryInfo"]
 
 
 def test_a_cluster_without_the_model_says_so(nodes: "Nodes", tmp_path: Path) -> None:
