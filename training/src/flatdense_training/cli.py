@@ -7,6 +7,7 @@ from rich.console import Console
 
 from flatdense_training.compare_cli import carry_out_comparison
 from flatdense_training.data.datasets import DATASETS, MNIST, Dataset
+from flatdense_training.fit.place import Place, parse_place
 from flatdense_training.fit.plan import Plan
 from flatdense_training.fit.presets import PRESETS, STANDARD
 from flatdense_training.order import HIDDEN_UNITS, CompileChoice, Order
@@ -28,6 +29,16 @@ def by_dataset(what: str, otherwise: object) -> str:
 def by_preset() -> str:
     """What the presets are, for the help."""
     return "; ".join(f"{name}: {preset.summary}" for name, preset in PRESETS.items())
+
+
+def find_place(tf_config: str | None) -> Place:
+    """Which worker this one is. Raises UsageError."""
+    if not tf_config:
+        raise click.UsageError("--distribute needs TF_CONFIG (or --tf-config), which is not set.")
+    try:
+        return parse_place(tf_config)
+    except ValueError as error:
+        raise click.UsageError(f"TF_CONFIG cannot be used: {error}.") from None
 
 
 @click.command(
@@ -168,6 +179,20 @@ def by_preset() -> str:
     help="Train nothing: show two versions of --model-dir side by side, on the test images of what "
     "they were trained on, and whether they really differ.",
 )
+@option(
+    "--distribute",
+    is_flag=True,
+    help="Learn together with the other workers that TF_CONFIG names, each started with the same "
+    "command. The chief alone keeps checkpoints, judges and exports.",
+)
+@click.option(
+    "--tf-config",
+    metavar="JSON",
+    envvar="TF_CONFIG",
+    show_envvar=True,
+    help="The addresses of all workers and the place of this one, as TensorFlow has it: "
+    '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}.',
+)
 @click.version_option(package_name="flatdense-training")
 def main(  # noqa: PLR0913  # one parameter for each option
     *,
@@ -191,6 +216,8 @@ def main(  # noqa: PLR0913  # one parameter for each option
     min_accuracy: float | None,
     compile_choice: CompileChoice,
     compare: tuple[int, int] | None,
+    distribute: bool,
+    tf_config: str | None,
 ) -> None:
     """Trains the classifier and exports it for flatdense-server.
 
@@ -229,6 +256,7 @@ def main(  # noqa: PLR0913  # one parameter for each option
         drawn_digits=report_digits,
         min_accuracy=min_accuracy,
         compile=compile_choice,
+        place=find_place(tf_config) if distribute else None,
     )
 
     def work() -> None:
@@ -240,7 +268,7 @@ def main(  # noqa: PLR0913  # one parameter for each option
 
         screen = Screen(Console(highlight=False))
         version = follow(order, screen)
-        if order.compile == "no":
+        if order.compile == "no" or version is None:
             return
         # An ending of its own: whatever comes now, the version is exported.
         status = carry_out(

@@ -8,6 +8,8 @@ TrainingError
 ├── RunUnderWay        another process does the same run
 ├── CheckpointsUnwritable  there is no place for what a stopped run goes on from
 ├── LogUnwritable      the curves cannot be written
+├── WorkerLost         another worker of the run went away, or never came
+├── WorkersDiffer      a worker has other data or options than the chief
 ├── TrainingDiverged   the loss became NaN or infinite
 ├── AccuracyTooLow     the model is not good enough to be exported
 ├── ExportFailed       the version could not be written, or does not answer as the trained model
@@ -49,6 +51,14 @@ class CheckpointsUnwritable(TrainingError):
 
 class LogUnwritable(TrainingError):
     """The curves cannot be written."""
+
+
+class WorkerLost(TrainingError):
+    """Another worker of the run went away, or never came."""
+
+
+class WorkersDiffer(TrainingError):
+    """A worker has other data, options or libraries than the chief."""
 
 
 class TrainingDiverged(TrainingError):

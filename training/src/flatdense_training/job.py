@@ -26,7 +26,7 @@ from flatdense_training.judge.by_part import by_part
 from flatdense_training.judge.evaluate import Classify, Evaluation, evaluate
 from flatdense_training.order import Order
 from flatdense_training.report.findings import Findings
-from flatdense_training.stages import fit, kept, use_threads
+from flatdense_training.stages import fit, kept, name_run, use_threads
 from flatdense_training.terminal.screen import Screen
 
 GOLDEN_TOLERANCE = 1e-4
@@ -40,7 +40,8 @@ def run(order: Order, material: Material, screen: Screen) -> Path | None:
     Of several workers the chief alone exports; the others give None.
 
     Seeds the whole process. Raises RunUnderWay, CheckpointsUnwritable, LogUnwritable, WorkerLost,
-    TrainingDiverged, AccuracyTooLow or ExportFailed; nothing is exported then, nor after Ctrl-C.
+    WorkersDiffer, TrainingDiverged, AccuracyTooLow or ExportFailed; nothing is exported then, nor
+    after Ctrl-C.
     """
     classes = len(material.dataset.class_names)
     dataset = material.dataset
@@ -54,7 +55,9 @@ def run(order: Order, material: Material, screen: Screen) -> Path | None:
         network = build_student(hidden_units=order.hidden_units, classes=classes)
     initial = read_out(network)
     screen.model(describe(network))
-    with kept(order, material, recipe) as checkpoints:
+    name = name_run(order, material, recipe)
+    crew.check_same(name)
+    with kept(order, name) as checkpoints:
         trained = fit(network, recipe, order, material, checkpoints, screen, crew)
         if not crew.is_chief:
             screen.line("Fitted. The chief judges and exports.")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from flatdense_training.data.datasets import Dataset
+from flatdense_training.fit.place import Place
 from flatdense_training.fit.plan import Plan
 
 HIDDEN_UNITS = 256
@@ -38,6 +39,8 @@ class Order:
     min_accuracy: float | None
     """Of the test images, as a fraction; a model below it is not exported. None: what the data's
     description says."""
+    place: Place | None = None
+    """Which of several workers this one is; None: it learns alone."""
     compile: CompileChoice
     """Whether the library for the version is compiled too; auto: where it can be."""
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from flatdense_training.data.material import Material
 from flatdense_training.fit.checkpoints import Checkpoints, key_of
+from flatdense_training.fit.crew import Crew
 from flatdense_training.fit.distillation import ask_teacher, fit_teacher
 from flatdense_training.fit.event_log import EventLog
 from flatdense_training.fit.lessons import AnswersOf
@@ -37,12 +38,8 @@ def use_threads(recipe: Recipe) -> None:
         return
 
 
-@contextmanager
-def kept(order: Order, material: Material, recipe: Recipe) -> Iterator[Checkpoints]:
-    """The checkpoints of this run alone: of its data, its recipe and its libraries.
-
-    They are gone when the run ends well. Raises RunUnderWay or CheckpointsUnwritable.
-    """
+def name_run(order: Order, material: Material, recipe: Recipe) -> str:
+    """Another name where the data, the recipe or the libraries are others."""
     facts = {
         "data": dict(material.dataset.sha256),
         "hidden": order.hidden_units,
@@ -50,7 +47,19 @@ def kept(order: Order, material: Material, recipe: Recipe) -> Iterator[Checkpoin
         "libraries": [version(name) for name in ("flatdense-training", "keras", "numpy")],
         "tensorflow": tf.__version__,
     }
-    checkpoints = Checkpoints(order.cache_dir / "checkpoints" / key_of(facts))
+    return key_of(facts)
+
+
+@contextmanager
+def kept(order: Order, run: str) -> Iterator[Checkpoints]:
+    """The checkpoints of this run alone; a worker that is not the chief keeps none.
+
+    They are gone when the run ends well. Raises RunUnderWay or CheckpointsUnwritable.
+    """
+    checkpoints = Checkpoints(order.cache_dir / "checkpoints" / run)
+    if order.place and not order.place.is_chief:
+        yield checkpoints  # which are the chief's, if this one sees them at all
+        return
     with checkpoints.held(resume=order.resume):
         yield checkpoints
         checkpoints.discard()
@@ -63,14 +72,19 @@ def fit(
     material: Material,
     checkpoints: Checkpoints,
     screen: Screen,
+    crew: Crew,
 ) -> Trained:
-    """Fits the network, after its teacher where the recipe has one. Raises TrainingDiverged."""
+    """Fits the network, after its teacher where the recipe has one.
+
+    Raises TrainingDiverged or WorkerLost.
+    """
     task = Task(
         stage=STUDENT,
         recipe=recipe,
         train=material.splits.train,
         validation=material.splits.validation,
         classes=len(material.dataset.class_names),
+        crew=crew,
     )
     taught_s = 0.0
     if recipe.teacher is not None:
@@ -112,7 +126,7 @@ def shown(
     """What watches a stage: the screen, and TensorBoard where that is asked for."""
     steps = recipe.steps_per_epoch(len(task.train))
     rows = steps * min(recipe.batch_rows, len(task.train))
-    log = EventLog(order.logdir, stage) if order.logdir else None
+    log = EventLog(order.logdir, stage) if order.logdir and task.crew.is_chief else None
     with epoch_bar(screen.console, epochs=recipe.epochs, steps_per_epoch=steps, rows=rows) as bar:
         yield StageWatcher(bar, log)
 

@@ -14,13 +14,15 @@ from flatdense_training.terminal.download_bars import download_bars
 from flatdense_training.terminal.screen import Screen
 
 
-def follow(order: Order, screen: Screen) -> Path:
-    """Carries out an order, and gives the folder of the version that it exported.
+def follow(order: Order, screen: Screen) -> Path | None:
+    """Carries out an order, and gives the folder of the version that it exported; see job.run().
 
     Raises TrainingError. Quietens and seeds the libraries of the whole process.
     """
-    check_writable(order.model_dir)
-    if order.compile == "yes":
+    is_chief = order.place is None or order.place.is_chief
+    if is_chief:
+        check_writable(order.model_dir)
+    if is_chief and order.compile == "yes":
         check_compilable()
     screen.chapter("Data")
     sources = [

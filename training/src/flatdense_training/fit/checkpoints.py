@@ -83,10 +83,7 @@ class Checkpoints:
 
         Raises OSError; what was there before is there then.
         """
-        content = safetensors.numpy.save(
-            {name: np.asarray(tensor, order="C") for name, tensor in checkpoint.tensors.items()},
-            metadata={"notes": json.dumps(checkpoint.notes)},
-        )
+        content = pack(checkpoint)
         path = self._path(stage, checkpoint.number)
         unfinished = path.with_suffix(".unfinished")
         try:
@@ -133,12 +130,26 @@ class Checkpoints:
         if hashlib.sha256(content).digest() != whole[:DIGEST_BYTES]:
             return None
         try:
-            tensors = safetensors.numpy.load(content)
+            return unpack(content, number=int(path.stem.rsplit("-")[-1]))
         except SafetensorError:
             return None
-        size = int.from_bytes(content[:8], "little")
-        notes = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["notes"])
-        return Checkpoint(number=int(path.stem.rsplit("-")[-1]), tensors=tensors, notes=notes)
+
+
+def pack(checkpoint: Checkpoint) -> bytes:
+    """As a safetensors file, but for its number."""
+    content: bytes = safetensors.numpy.save(
+        {name: np.asarray(tensor, order="C") for name, tensor in checkpoint.tensors.items()},
+        metadata={"notes": json.dumps(checkpoint.notes)},
+    )
+    return content
+
+
+def unpack(content: bytes, *, number: int) -> Checkpoint:
+    """What was packed. Raises SafetensorError."""
+    tensors = safetensors.numpy.load(content)
+    size = int.from_bytes(content[:8], "little")
+    notes = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["notes"])
+    return Checkpoint(number=number, tensors=tensors, notes=notes)
 
 
 def key_of(facts: Mapping[str, Any]) -> str:

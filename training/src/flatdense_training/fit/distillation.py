@@ -22,8 +22,10 @@ def fit_teacher(recipe: Recipe, task: Task, watcher: Watcher, checkpoints: Check
 
     Raises what train() raises.
     """
+    with task.crew.strategy.scope():
+        network = build_teacher(classes=task.classes)
     return train(
-        build_teacher(classes=task.classes),
+        network,
         replace(task, stage="teacher", recipe=recipe, answers=None, steps_at_once=1),
         watcher,
         checkpoints,
@@ -51,7 +53,8 @@ def ask_teacher(
             logits = trained.fitting.answer(images).astype(ANSWERS_DTYPE)
             found = Checkpoint(number=copy, tensors={"logits": logits}, notes={})
             try:
-                checkpoints.save(ANSWERS, found, kept=None)
+                if task.crew.is_chief:
+                    checkpoints.save(ANSWERS, found, kept=None)
             except OSError as error:
                 not_kept(error.strerror or str(error))
         answers.append(found.tensors["logits"])

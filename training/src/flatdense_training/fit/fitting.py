@@ -29,12 +29,14 @@ State = Mapping[str, npt.NDArray[np.generic]]
 class Fitting:
     """A network, the running mean of its weights, and the optimizer's memory.
 
-    Not thread-safe: one thread learns.
+    Not thread-safe: one thread learns. It is made in the scope of the strategy under which the
+    network was: each replica then learns its share of every batch.
     """
 
     def __init__(self, network: keras.Model, recipe: Recipe, *, steps: int) -> None:
         """`steps` is how many there are in all: the learning rate falls to 0 in them."""
         self.recipe = recipe
+        self._strategy = tf.distribute.get_strategy()
         self._network = network
         self._mean = keras.models.clone_model(network)
         self._mean.set_weights(network.get_weights())
@@ -126,7 +128,9 @@ class Fitting:
     ) -> tuple[tf.Tensor, tf.Tensor]:
         loss, right = tf.constant(0.0), tf.constant(0.0)
         for step in tf.range(tf.shape(images)[0]):
-            step_loss, step_right = self._step(images[step], targets[step], softness)
+            outcome = self._strategy.run(self._step, args=(images[step], targets[step], softness))
+            self._follow_weights()
+            step_loss, step_right = self._strategy.experimental_local_results(outcome)[0]
             loss += step_loss
             right += step_right
         steps = tf.cast(tf.shape(images)[0], tf.float32)
@@ -135,21 +139,30 @@ class Fitting:
     def _step(
         self, images: tf.Tensor, targets: tf.Tensor, softness: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
+        context = tf.distribute.get_replica_context()
+        mine = slice(context.replica_id_in_sync_group, None, context.num_replicas_in_sync)
+        images, targets, rows = images[mine], targets[mine], tf.shape(images)[0]
+        share = tf.cast(tf.shape(images)[0], tf.float32) / tf.cast(rows, tf.float32)
         with tf.GradientTape() as tape:
             logits = self._network(as_float(images), training=True)
-            loss = tf.reduce_mean(
+            loss = share * tf.reduce_mean(
                 tf.nn.softmax_cross_entropy_with_logits(targets, logits / softness)
             )
             # Gradients are as strong as with a softness of 1 (Hinton and others 2015).
             strengthened = loss * softness**2
         weights = self._network.trainable_variables
+        # Which adds up the gradients of all replicas.
         self._optimizer.apply(tape.gradient(strengthened, weights), weights)
+        is_right = tf.argmax(logits, axis=1) == tf.argmax(targets, axis=1)
+        right = share * tf.reduce_mean(tf.cast(is_right, tf.float32))
+        total = context.all_reduce(tf.distribute.ReduceOp.SUM, [loss, right])
+        return total[0], total[1]
+
+    def _follow_weights(self) -> None:
         done = tf.cast(self._optimizer.iterations, tf.float32)
         keep = tf.minimum(self.recipe.averaging, (1 + done) / (10 + done))
         for mean, weight in self._pairs:
             mean.assign_add((1 - keep) * (weight.value - mean.value))
-        right = tf.argmax(logits, axis=1) == tf.argmax(targets, axis=1)
-        return loss, tf.reduce_mean(tf.cast(right, tf.float32))
 
     def _answer_all(self, images: tf.Tensor) -> tf.Tensor:
         return self._mean(as_float(images), training=False)

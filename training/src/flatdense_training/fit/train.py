@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Protocol
 
@@ -12,8 +12,9 @@ import tensorflow as tf
 
 from flatdense_training.data.split import Examples
 from flatdense_training.errors import TrainingDiverged
-from flatdense_training.fit.checkpoints import Checkpoints
+from flatdense_training.fit.checkpoints import Checkpoint, Checkpoints, pack, unpack
 from flatdense_training.fit.course import Course
+from flatdense_training.fit.crew import Crew, alone
 from flatdense_training.fit.fitting import Fitting
 from flatdense_training.fit.interrupt import held_interrupts
 from flatdense_training.fit.lessons import AnswersOf, Lessons
@@ -53,6 +54,8 @@ class Task:
     """What is learnt instead of the labels."""
     steps_at_once: int = 16
     """Between two chances to stop."""
+    crew: Crew = field(default_factory=alone)
+    """Who learns it."""
 
     @property
     def softness(self) -> float:
@@ -88,12 +91,22 @@ def make_repeatable(seed: int) -> None:
 def train(network: keras.Model, task: Task, watcher: Watcher, checkpoints: Checkpoints) -> Trained:
     """Fits the network, going on after the newest checkpoint of the stage, if there is one.
 
-    Raises TrainingDiverged, and KeyboardInterrupt between two steps.
+    The network was made in the scope of the task's crew. Raises TrainingDiverged, WorkerLost, and
+    KeyboardInterrupt between two steps.
     """
-    recipe = task.recipe
+    with task.crew.together():
+        return train_together(network, task, watcher, checkpoints)
+
+
+def train_together(
+    network: keras.Model, task: Task, watcher: Watcher, checkpoints: Checkpoints
+) -> Trained:
+    """train(), but for the errors of a lost worker."""
+    recipe, crew = task.recipe, task.crew
     steps = recipe.epochs * recipe.steps_per_epoch(len(task.train))
-    course = Course(Fitting(network, recipe, steps=steps), recipe)
-    if (found := checkpoints.newest(task.stage)) is not None:
+    with crew.strategy.scope():
+        course = Course(Fitting(network, recipe, steps=steps), recipe)
+    if (found := newest_of_chief(crew, checkpoints, task.stage)) is not None:
         course.restore(found)
         watcher.resumed(course.epochs)
     kept_s = time.monotonic()
@@ -107,7 +120,7 @@ def train(network: keras.Model, task: Task, watcher: Watcher, checkpoints: Check
             epoch = learn_pass(course.fitting, task, lessons, watcher, let_through)
             course.add(epoch)
             watcher.epoch_ended(epoch)
-            if course.is_over or time.monotonic() - kept_s >= CHECKPOINT_S:
+            if crew.is_chief and (course.is_over or time.monotonic() - kept_s >= CHECKPOINT_S):
                 try:
                     checkpoints.save(task.stage, course.checkpoint())
                 except OSError as error:
@@ -115,6 +128,13 @@ def train(network: keras.Model, task: Task, watcher: Watcher, checkpoints: Check
                 kept_s = time.monotonic()
     course.take_best()
     return Trained(fitting=course.fitting, epochs=tuple(course.epochs))
+
+
+def newest_of_chief(crew: Crew, checkpoints: Checkpoints, stage: str) -> Checkpoint | None:
+    """Where all of the crew go on: the others may have no checkpoints, or older ones."""
+    found = checkpoints.newest(stage) if crew.is_chief else None
+    content = crew.bytes_from_chief(pack(found) if found else b"")
+    return unpack(content, number=0) if content else None
 
 
 def learn_pass(
@@ -136,7 +156,9 @@ def learn_pass(
         let_through()
         watcher.steps_done(len(images))
     loss, accuracy = np.average(outcomes, axis=0, weights=steps)
-    validation_loss, validation_accuracy = judge(fitting, task.validation)
+    # All go by one verdict: whether to stop is a part of it.
+    verdict = np.array(judge(fitting, task.validation))
+    validation_loss, validation_accuracy = map(float, task.crew.array_from_chief(verdict))
     if not (isfinite(loss) and isfinite(validation_loss)):
         raise TrainingDiverged(
             f"The loss became {loss} in epoch {number}. Lower --learning-rate, "
