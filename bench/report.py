@@ -610,7 +610,8 @@ def render_scaling(results: Results) -> str:
         f"Medians of {results['rounds']} rounds of {results['seconds']:g} s "
         f"(`bench/scaling.py`), on {describe(results['machine'])}. All replicas of a line share "
         "one core, as they do in the simulation; the load has the other one. Load is the share of "
-        "what the core can answer. Predicted and measured calls come at the same times."
+        "what the core can answer. Predicted and measured calls come at the same times. What else "
+        f"the machine did meanwhile took {results['others_cores']:.2f} cores."
     )
     title = "**Predicted, not measured:** p99 in the servers, in ms, with a core for each replica:"
     parts = [

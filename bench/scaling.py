@@ -14,6 +14,7 @@ import os
 import re
 import statistics
 import sys
+import time
 import urllib.request
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -21,7 +22,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from bounds import read_threads_s
+from bounds import IDLE, IOWAIT, read_load_s, read_threads_s, read_ticks
 from flatdense_client._load.arrivals import due_times_s
 from flatdense_client._load.crew import Crew
 from flatdense_client._load.dialect import DIALECTS, Model
@@ -112,12 +113,14 @@ def main(rounds: int, seconds: float) -> None:
             for _ in range(rounds)
         ]
         beside_s = np.maximum(np.concatenate(alone) - service.takes_s(1), 0)
+        began_s, foreign_s = time.monotonic(), read_foreign_s(servers)
         compared = [
             compare(servers[:replicas], service, arrivals, load, beside_s, rounds, seconds)
             for arrivals, loads in LOADS.items()
             for load in loads
             for replicas in REPLICAS
         ]
+        others_cores = (read_foreign_s(servers) - foreign_s) / (time.monotonic() - began_s)
     os.sched_setaffinity(0, cores)
     capacity = json.loads(CAPACITY.read_text())["rows_a_second"]["aot"]
     results = {
@@ -130,6 +133,7 @@ def main(rounds: int, seconds: float) -> None:
         "most_calls_per_s": service.most_calls_per_s,
         "beside_ms": {"p50": percentile_ms(beside_s, 50), "p99": percentile_ms(beside_s, 99)},
         "compared": compared,
+        "others_cores": others_cores,
         "foretold": [
             foretell(service, replicas, arrivals, load)
             for arrivals, loads in FORETOLD_LOADS.items()
@@ -286,6 +290,15 @@ def foretell_s(
     due_s = np.fromiter(due_times_s(make_plan(["a:1"], loop, seconds, 1), loop), np.float64)
     outcome = simulate(due_s - due_s[0], service, replicas=replicas, cores=cores, turns=turns)
     return outcome.latency_s[due_s >= 0]
+
+
+def read_foreign_s(servers: list[ServerProcess]) -> float:
+    """The processor time of all that is neither a server nor the load, so far."""
+    ticks = read_ticks()
+    busy_s = (sum(ticks) - ticks[IDLE] - ticks[IOWAIT]) / os.sysconf("SC_CLK_TCK")
+    pids = [pid for server in servers for pid in (server.pid, *server.worker_pids)]
+    own_s = sum(read_threads_s(pids).values()) + read_load_s() + time.process_time()
+    return busy_s - own_s
 
 
 def percentile_ms(times_s: Times, percent: float) -> float:
