@@ -42,6 +42,10 @@ DRIFT_PAGE: Final = ROOT / "docs" / "decisions" / "0011-drift.md"
 
 TRAINING: Final = ROOT / "bench" / "results" / "training.json"
 TRAINING_PAGE: Final = ROOT / "docs" / "training.md"
+DISTRIBUTE: Final = ROOT / "bench" / "results" / "distribute.json"
+DISTRIBUTE_SECTION: Final = re.compile(
+    r"(?<=<!-- measured: workers -->\n).*?(?=<!-- end -->)", re.DOTALL
+)
 
 PAGE: Final = ROOT / "bench" / "results" / "page.json"
 PAGE_PAGE: Final = ROOT / "docs" / "page.md"
@@ -546,6 +550,21 @@ def render_training(results: Results) -> str:
         f"{whole['waited_s']:.1f} of those waiting for images, and reached "
         f"{whole['test_accuracy']:.2%} of the test images. {versions}, on "
         f"{describe(results['machine'])}."
+    )
+    return "\n".join([*lines, "", note]) + "\n"
+
+
+def render_distribute(results: Results) -> str:
+    """Several workers against one process: the table and the machine, in Markdown."""
+    lines = ["| `quick` on MNIST | test images answered rightly | fitting |", "|---|---|---|"]
+    for name, runs in results["runs"].items():
+        accuracies = ", ".join(f"{run['test_accuracy']:.2%}" for run in runs)
+        seconds = describe_spread([run["fitting_s"] for run in runs])
+        lines.append(f"| {name} | {accuracies} | {seconds} s |")
+    note = (
+        "One figure for each seed (`bench/distribute.py`); the workers shared one machine. Both "
+        f"models of a seed answered at least {min(results['alike']):.2%} of the test images alike. "
+        f"On {describe(results['machine'])}."
     )
     return "\n".join([*lines, "", note]) + "\n"
 

@@ -65,3 +65,10 @@ def test_the_accuracy_is_the_manifests(repository: Path) -> None:
     metrics = read_manifest(repository / "exported_model" / "1").metrics
     text = " ".join((repository / "README.md").read_text().split())
     assert f"answers {100 * metrics.test_accuracy:.2f} % of the 10,000 test images" in text
+
+
+def test_workers_are_what_was_measured() -> None:
+    """The second table of docs/training.md is the rendering of its benchmark's results."""
+    written = report.DISTRIBUTE_SECTION.search(report.TRAINING_PAGE.read_text())
+    assert written
+    assert written[0] == report.render_distribute(json.loads(report.DISTRIBUTE.read_text()))

@@ -33,7 +33,8 @@ def test_every_option_has_its_variable_in_the_help() -> None:
     """The help names a FLATDENSE_ variable for each option that is a setting."""
     output = run("--help").output.replace("\n", " ")
     for option in main.params:
-        if option.name not in {"version", "help"}:
+        # TF_CONFIG is TensorFlow's own name.
+        if option.name not in {"version", "help", "tf_config"}:
             assert (
                 f"FLATDENSE_{option.opts[0].removeprefix('--').replace('-', '_').upper()}" in output
             )
