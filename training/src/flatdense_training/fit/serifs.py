@@ -58,7 +58,7 @@ def _find_ends(
     """
     rows = np.flatnonzero(which)
     ink = images[rows] >= INK
-    lines: npt.NDArray[np.bool_] = ink.any(axis=2)
+    lines = np.asarray(ink.any(axis=2))
     y = lines.argmax(axis=1) if is_upper else SIDE - 1 - lines[:, ::-1].argmax(axis=1)
     line = ink[np.arange(len(rows)), y]
     x = line @ np.arange(SIDE) / line.sum(axis=1)
