@@ -102,6 +102,7 @@ async def call_by_tasks(address: str, calls: Calls) -> None:
     async with AsyncClient(address) as client:
 
         async def call(number: int, due_s: float) -> None:
+            """One of them."""
             said: Predictions | FlatdenseError
             try:
                 said = await client.classify(calls.images(number))

@@ -91,10 +91,12 @@ class Callers:
         """The same in asyncio."""
 
         async def call(client: AsyncClient, number: int) -> None:
+            """Without a pause."""
             while not self._is_over.is_set():
                 self._check(number, await client.classify(self._some(number)))
 
         async def call_all() -> None:
+            """All of them."""
             async with AsyncClient(address) as client:
                 await asyncio.gather(*(call(client, number) for number in range(CALLERS)))
 

@@ -28,6 +28,7 @@ def test_it_answers_when_it_has_started_until_it_is_told_to_end(
     """Nothing listens there after stop()."""
 
     async def live() -> str:
+        """Gives where it was."""
         server = await Server.start(options)
         async with grpc.aio.insecure_channel(server.address) as channel:
             await asyncio.wait_for(channel.channel_ready(), 60)
@@ -43,6 +44,7 @@ def test_its_end_is_noticed_though_a_worker_still_answers(options: dict[str, obj
     """Whoever waits learns the status of the process, and what it logged last."""
 
     async def live() -> str:
+        """Gives what is said of its end."""
         server = await Server.start({**options, "drain_delay_s": 3})
         os.kill(server.pid, signal.SIGKILL)
         answering = asyncio.create_task(server.stop())

@@ -71,9 +71,7 @@ class Replica:
     async def answer(self, opening: Opening) -> Answer:
         """One call with one answer."""
         ask: Ask = self._channel.unary_unary(opening.method)
-        call = ask(
-            opening.body, timeout=opening.remaining_s, metadata=opening.metadata
-        )
+        call = ask(opening.body, timeout=opening.remaining_s, metadata=opening.metadata)
         try:
             body = await call
         except grpc.aio.AioRpcError as error:
@@ -85,9 +83,7 @@ class Replica:
         opening = await anext(requests)
         assert isinstance(opening, Opening)  # noqa: S101 -- the door begins with it
         ask: Converse = self._channel.stream_stream(opening.method)
-        call = ask(
-            requests, timeout=opening.remaining_s, metadata=opening.metadata
-        )
+        call = ask(requests, timeout=opening.remaining_s, metadata=opening.metadata)
         try:
             async for body in call:
                 yield Answer(body)
