@@ -161,6 +161,7 @@ def test_each_event_shows_in_prometheus_and_loses_no_call(
         assert operator.alerts - SLOWNESS == {
             "FlatdenseVersionRefused",
             "FlatdenseDrift",
+            "FlatdenseConfidenceLow",
             "FlatdenseOverload",
             "FlatdenseWorkersRestart",
             "FlatdenseCertificateExpires",
@@ -189,7 +190,9 @@ def drift(operator: Operator, inverted: Traffic) -> None:
     """Somebody sends white paper as ink; when they stop, the window forgets them."""
     with inverted.running(1, rows=256):
         operator.wait_for_alert("FlatdenseDrift")
+        operator.wait_for_alert("FlatdenseConfidenceLow")
     operator.wait_for_calm("FlatdenseDrift")
+    operator.wait_for_calm("FlatdenseConfidenceLow")
     assert set(inverted.outcomes) == {"answered"}
 
 

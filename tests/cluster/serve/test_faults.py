@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import numpy as np
@@ -22,6 +22,7 @@ from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
 from grpc_status import rpc_status
 from publishing import publish
+from ray_nodes_process import start_nodes_aside
 from ray_process import configure, wait_for
 
 if TYPE_CHECKING:
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.xdist_group("ray"),
     pytest.mark.usefixtures("compiled"),
-    # Ray's own.
-    pytest.mark.filterwarnings(
-        "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning"
-    ),
 ]
 
 CALLS_A_SECOND = "15"
@@ -52,13 +49,22 @@ def model_dir(exported_model: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="module")
-def cluster(repository: Path, model_dir: Path) -> Iterator["Nodes"]:
-    """A node for each replica."""
-    # Here: whoever runs other tests need not wait for Ray's import, and it warns of itself.
-    from ray_nodes import start_nodes  # noqa: PLC0415
-
+def config(repository: Path, model_dir: Path) -> dict[str, Any]:
+    """The committed one, on free ports."""
     committed = repository / "deploy" / "ray" / "flatdense.yaml"
-    with start_nodes(configure(committed, model_dir, num_replicas=REPLICAS), REPLICAS) as nodes:
+    return configure(committed, model_dir, num_replicas=REPLICAS)
+
+
+@pytest.fixture(scope="module")
+def address(config: dict[str, Any]) -> str:
+    """Of gRPC. The proxies of all nodes listen there."""
+    return f"127.0.0.1:{config['grpc_options']['port']}"
+
+
+@pytest.fixture(scope="module")
+def cluster(config: dict[str, Any]) -> Iterator["Nodes"]:
+    """A node for each replica."""
+    with start_nodes_aside(config, REPLICAS) as nodes:
         yield nodes
 
 
@@ -70,7 +76,7 @@ def nodes(cluster: "Nodes") -> "Nodes":
 
 
 @pytest.fixture
-def load(repository: Path, nodes: "Nodes") -> Callable[[], object]:
+def load(repository: Path, address: str) -> Callable[[], object]:
     """Calls by the SDK that begin when they are due, for the time of a block.
 
     In the end each was answered, and rightly.
@@ -80,7 +86,7 @@ def load(repository: Path, nodes: "Nodes") -> Callable[[], object]:
     def run() -> Iterator[None]:
         script = repository / "bench" / "open_calls.py"
         calls = subprocess.Popen(
-            [sys.executable, script, nodes.address, "--rate", CALLS_A_SECOND],
+            [sys.executable, script, address, "--rate", CALLS_A_SECOND],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -147,17 +153,17 @@ def test_no_call_is_lost(
 
 
 def test_a_new_version_reaches_every_replica(
-    nodes: "Nodes", load: Callable[..., object], model_dir: Path
+    nodes: "Nodes", address: str, load: Callable[..., object], model_dir: Path
 ) -> None:
     """Each takes it up by itself, under load, and no call is lost."""
     with load():
         publish(model_dir, 2)
         wait_for(lambda: nodes.count_ready(2) == REPLICAS)
-    with Client(nodes.address) as client:
+    with Client(address) as client:
         assert client.model().version == 2
 
 
-def test_there_are_more_replicas_while_calls_wait(nodes: "Nodes") -> None:
+def test_there_are_more_replicas_while_calls_wait(nodes: "Nodes", address: str) -> None:
     """And fewer again when none do."""
     scaling = {"min_replicas": 1, "max_replicas": REPLICAS, "target_ongoing_requests": 2}
     pace = {"upscale_delay_s": 0.5, "downscale_delay_s": 0.5, "metrics_interval_s": 0.2}
@@ -166,7 +172,7 @@ def test_there_are_more_replicas_while_calls_wait(nodes: "Nodes") -> None:
     ended = threading.Event()
 
     def call() -> None:
-        with Client(nodes.address, timeout_s=60) as client:
+        with Client(address, timeout_s=60) as client:
             while not ended.is_set():
                 client.classify(IMAGES)
 
@@ -181,13 +187,13 @@ def test_there_are_more_replicas_while_calls_wait(nodes: "Nodes") -> None:
     nodes.wait_for_replicas(1)
 
 
-def test_a_crowd_is_refused_in_words_that_callers_know(nodes: "Nodes") -> None:
+def test_a_crowd_is_refused_in_words_that_callers_know(nodes: "Nodes", address: str) -> None:
     """RESOURCE_EXHAUSTED with when to come back; who is let in is answered."""
     nodes.deploy_with(num_replicas=1, max_ongoing_requests=1, max_queued_requests=1)
     nodes.wait_for_replicas(1)
     request = pb.ClassifyRequest(images=IMAGES.tobytes(), data_type=pb.DATA_TYPE_UINT8)
     no_retries = (("grpc.enable_retries", 0),)
-    with grpc.insecure_channel(nodes.address, no_retries) as channel:
+    with grpc.insecure_channel(address, no_retries) as channel:
         classify = ClassifierStub(channel).Classify
         calls = [classify.future(request, timeout=60) for _ in range(200)]
         codes = Counter(call.code() for call in calls)

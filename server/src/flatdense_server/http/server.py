@@ -32,6 +32,8 @@ class HttpServer:
         config = uvicorn.Config(
             app,
             http=Connection,
+            # Not whatever else is installed: uvloop accepts connections in its own way.
+            loop="asyncio",
             ws="none",
             log_config=None,
             log_level="warning",
