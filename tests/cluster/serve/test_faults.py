@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc
 import numpy as np
@@ -22,11 +22,8 @@ from flatdense_proto.v1 import classifier_pb2 as pb
 from flatdense_proto.v1.classifier_pb2_grpc import ClassifierStub
 from grpc_status import rpc_status
 from publishing import publish
-from ray_nodes_process import start_nodes_aside
+from ray_nodes_process import NodesAside, start_nodes_aside
 from ray_process import configure, wait_for
-
-if TYPE_CHECKING:
-    from ray_nodes import Nodes
 
 pytestmark = [
     pytest.mark.xdist_group("ray"),
@@ -62,14 +59,14 @@ def address(config: dict[str, Any]) -> str:
 
 
 @pytest.fixture(scope="module")
-def cluster(config: dict[str, Any]) -> Iterator["Nodes"]:
+def cluster(config: dict[str, Any]) -> Iterator[NodesAside]:
     """A node for each replica."""
     with start_nodes_aside(config, REPLICAS) as nodes:
         yield nodes
 
 
 @pytest.fixture
-def nodes(cluster: "Nodes") -> "Nodes":
+def nodes(cluster: NodesAside) -> NodesAside:
     """With every replica running."""
     cluster.deploy(REPLICAS)
     return cluster
@@ -104,34 +101,34 @@ def load(repository: Path, address: str) -> Callable[[], object]:
     return run
 
 
-def kill_a_replica(nodes: "Nodes") -> None:
+def kill_a_replica(nodes: NodesAside) -> None:
     """As the kernel does where there is no memory."""
     pid = nodes.replica_pids()[0]
     os.kill(pid, signal.SIGKILL)
     nodes.wait_for_replicas(REPLICAS, without=[pid])
 
 
-def kill_a_server(nodes: "Nodes") -> None:
+def kill_a_server(nodes: NodesAside) -> None:
     """That of a replica, which cannot go on without it."""
     server, replica = nodes.server_pids()[0], nodes.replica_pids()[0]
     os.kill(server, signal.SIGKILL)
     nodes.wait_for_replicas(REPLICAS, without=[replica])
 
 
-def lose_a_node(nodes: "Nodes") -> None:
+def lose_a_node(nodes: NodesAside) -> None:
     """Another one has come before."""
     nodes.add()
     nodes.kill_node()
     nodes.wait_for_replicas(REPLICAS)
 
 
-def drain_a_replica(nodes: "Nodes") -> None:
+def drain_a_replica(nodes: NodesAside) -> None:
     """There are fewer, and then more again."""
     nodes.deploy(REPLICAS - 1)
     nodes.deploy(REPLICAS)
 
 
-def change_a_setting(nodes: "Nodes") -> None:
+def change_a_setting(nodes: NodesAside) -> None:
     """Each replica is replaced by one with the new setting."""
     before = nodes.replica_pids()
     nodes.deploy(REPLICAS, max_queued_rows=8192)
@@ -144,7 +141,7 @@ def change_a_setting(nodes: "Nodes") -> None:
     ids=lambda do: do.__name__,
 )
 def test_no_call_is_lost(
-    nodes: "Nodes", load: Callable[..., object], happen: Callable[["Nodes"], None]
+    nodes: NodesAside, load: Callable[..., object], happen: Callable[[NodesAside], None]
 ) -> None:
     """Whatever ends, every call is answered, rightly and in order, and capacity comes back."""
     with load():
@@ -153,7 +150,7 @@ def test_no_call_is_lost(
 
 
 def test_a_new_version_reaches_every_replica(
-    nodes: "Nodes", address: str, load: Callable[..., object], model_dir: Path
+    nodes: NodesAside, address: str, load: Callable[..., object], model_dir: Path
 ) -> None:
     """Each takes it up by itself, under load, and no call is lost."""
     with load():
@@ -163,7 +160,7 @@ def test_a_new_version_reaches_every_replica(
         assert client.model().version == 2
 
 
-def test_there_are_more_replicas_while_calls_wait(nodes: "Nodes", address: str) -> None:
+def test_there_are_more_replicas_while_calls_wait(nodes: NodesAside, address: str) -> None:
     """And fewer again when none do."""
     scaling = {"min_replicas": 1, "max_replicas": REPLICAS, "target_ongoing_requests": 2}
     pace = {"upscale_delay_s": 0.5, "downscale_delay_s": 0.5, "metrics_interval_s": 0.2}
@@ -187,7 +184,7 @@ def test_there_are_more_replicas_while_calls_wait(nodes: "Nodes", address: str) 
     nodes.wait_for_replicas(1)
 
 
-def test_a_crowd_is_refused_in_words_that_callers_know(nodes: "Nodes", address: str) -> None:
+def test_a_crowd_is_refused_in_words_that_callers_know(nodes: NodesAside, address: str) -> None:
     """RESOURCE_EXHAUSTED with when to come back; who is let in is answered."""
     nodes.deploy_with(num_replicas=1, max_ongoing_requests=1, max_queued_requests=1)
     nodes.wait_for_replicas(1)
@@ -204,7 +201,7 @@ def test_a_crowd_is_refused_in_words_that_callers_know(nodes: "Nodes", address: 
     assert [detail.TypeName() for detail in status.details] == ["google.rpc.RetryInfo"]
 
 
-def test_a_cluster_without_the_model_says_so(nodes: "Nodes", tmp_path: Path) -> None:
+def test_a_cluster_without_the_model_says_so(nodes: NodesAside, tmp_path: Path) -> None:
     """The application's status has the server's own sentence, and the others go on."""
     nodes.add()
     assert "nothing" in nodes.deploy_another(tmp_path / "nothing")
