@@ -18,6 +18,7 @@ import { readWeights } from "./weights.js";
 const WATCH_MS = 3000;
 const RETRY_MS = 500;
 const TOAST_MS = 6000;
+const EXPLAIN_MS = 250; // between two explanations: more often costs the server more than it shows
 
 const server = new Server(askToken);
 const answer = new Answer();
@@ -29,7 +30,7 @@ const circuit = new Circuit((index) => {
 });
 const pad = new Pad(byId("pad"), drawn);
 const predicting = new Latest(predict);
-const explaining = new Latest(explain);
+const explaining = new Latest(explain, EXPLAIN_MS);
 const watching = new Latest(watchOnce);
 
 let pixels = null; // what the network sees now

@@ -134,10 +134,14 @@ export class Server {
   }
 }
 
-/** One thing at a time, and the newest next: what came between is left out. */
+/**
+ * One thing at a time, and the newest next: what came between is left out. After each there is a
+ * pause.
+ */
 export class Latest {
-  constructor(work) {
+  constructor(work, pauseMs = 0) {
     this.work = work;
+    this.pauseMs = pauseMs;
     this.busy = false;
     this.next = null;
   }
@@ -153,6 +157,7 @@ export class Latest {
       const { wanted } = this.next;
       this.next = null;
       await this.work(wanted);
+      if (this.pauseMs) await new Promise((resume) => setTimeout(resume, this.pauseMs));
     }
     this.busy = false;
   }
