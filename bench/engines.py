@@ -34,6 +34,8 @@ from server_process import ServerProcess  # noqa: E402 -- after the path that it
 ROUNDS = 7
 UNCOUNTED = 10
 ROWS = (1, 64, 1024)
+BETWEEN_ROWS = (20, 48, 96, 160, 320, 449, 640, 768)
+"""None of the ladder's sizes."""
 ROW_FLOP = 2 * (784 * 256 + 256 * 10)
 LAYERS = read_manifest(MODELS / "1").architecture.layers
 
@@ -43,12 +45,14 @@ Figures = dict[str, dict[str, list[float]]]
 def main(cache_dir: Path, *, dry_run: bool) -> None:
     """Measures, writes, prints."""
     figures: Figures = {}
-    engines = {name: open_engine(name, cache_dir) for name in ("aot", "jit")}
+    threads = usable_cpus()
+    engines = {name: open_engine(name, cache_dir, threads) for name in ("aot", "jit")}
     for rows in ROWS:
         for _ in range(ROUNDS):
             for name, engine in engines.items():
                 case = figures.setdefault(case_of(rows), {})
                 case.setdefault(name, []).append(1e6 * run_p50_s(engine, rows))
+    cuts = measure_cuts(open_engine("aot", cache_dir, threads=1))
     spreads = {name: neighbours_matter(engine) for name, engine in engines.items()}
     for _ in range(3):
         for name in ("aot", "jit"):
@@ -63,6 +67,7 @@ def main(cache_dir: Path, *, dry_run: bool) -> None:
         "neighbours_matter": spreads,
         "repeatable": answers_digest(cache_dir) == answers_digest(cache_dir),
         "figures": figures,
+        "cuts_us": cuts,
     }
     section = render_engines(results)
     if not dry_run:
@@ -75,7 +80,7 @@ def case_of(rows: int) -> str:
     return f"{rows} rows uint8, us"
 
 
-def open_engine(name: str, cache_dir: Path) -> Engine:
+def open_engine(name: str, cache_dir: Path, threads: int) -> Engine:
     """The repository's model, with the whole ladder."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # noqa: TID251 -- TensorFlow's own
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # noqa: TID251 -- TensorFlow's own
@@ -83,12 +88,24 @@ def open_engine(name: str, cache_dir: Path) -> Engine:
         engine=name,
         device="cpu",
         max_batch_rows=1024,
-        threads=usable_cpus(),
+        threads=threads,
         cache_dir=cache_dir,
     )
     folder = MODELS / "1"
     files = ModelFiles(saved_model=folder, layers=LAYERS, weights=folder)
     return EngineChoice(options, lambda _phase: None).open(files)
+
+
+def measure_cuts(engine: Engine) -> Figures:
+    """What batches between two sizes take, and what the next size takes, in turn: microseconds."""
+    cuts: Figures = {}
+    for rows in BETWEEN_ROWS:
+        for _ in range(ROUNDS):
+            each = {"cut": rows, "padded": engine.spec.ladder.fit(rows)}
+            for name, run_rows in each.items():
+                times_us = cuts.setdefault(str(rows), {}).setdefault(name, [])
+                times_us.append(1e6 * run_p50_s(engine, run_rows))
+    return cuts
 
 
 def run_p50_s(engine: Engine, rows: int) -> float:
@@ -127,9 +144,9 @@ def answers_digest(cache_dir: Path) -> str:
     """The sha256 of many answers of aot, from a process of their own."""
     script = (
         "import hashlib, sys; from pathlib import Path; import numpy as np; import engines\n"
-        "engine = engines.open_engine('aot', Path(sys.argv[1]))\n"
+        "engine = engines.open_engine('aot', Path(sys.argv[1]), threads=2)\n"
         "images = np.random.default_rng(2).integers(0, 256, (1024, 784), dtype=np.uint8)\n"
-        "parts = [images[:rows] for rows in engine.spec.ladder.sizes]\n"
+        "parts = [images[:rows] for rows in (*engine.spec.ladder.sizes, *engines.BETWEEN_ROWS)]\n"
         "answers = [engine.run([part]).probabilities.tobytes() for part in parts]\n"
         "print(hashlib.sha256(b''.join(answers)).hexdigest())"
     )

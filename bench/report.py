@@ -169,8 +169,21 @@ def render_engines(results: Results) -> str:
         f"{results['neighbours_matter']['jit']:.1e} by `jit`; two processes gave "
         f"{'the same bits' if results['repeatable'] else 'different bits'} by `aot`."
     )
-    lines += ["", note]
+    lines += ["", note, "", *render_cuts(results["cuts_us"])]
     return "\n".join(lines) + "\n"
+
+
+def render_cuts(cuts_us: Mapping[str, Mapping[str, list[float]]]) -> list[str]:
+    """What batches take that are cut, beside what they would take padded: a table, in Markdown."""
+    lines = ["| rows of a batch | cut, us | padded, us | padded / cut |", "|---|---|---|---|"]
+    for rows, each in cuts_us.items():
+        ratios = [padded / cut for cut, padded in zip(each["cut"], each["padded"], strict=True)]
+        cut_us, padded_us = (statistics.median(each[name]) for name in ("cut", "padded"))
+        lines.append(
+            f"| {rows} | {cut_us:,.0f} | {padded_us:,.0f} | {statistics.median(ratios):.2f} "
+            f"({min(ratios):.2f} to {max(ratios):.2f}) |"
+        )
+    return [*lines, "", "By `aot` on one thread; padded is a batch of the next size."]
 
 
 def render_peers(results: Results) -> str:

@@ -22,6 +22,12 @@ BASELINES: Final = {
 }
 """Machine -> the portable target, and what it needs."""
 
+WIDE: Final = (
+    "x86-64-v4",
+    BASELINES["x86_64"][1] | {"avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl"},
+)
+"""The level of the psABI with AVX-512, and what it needs."""
+
 VECTOR_PREFIXES: Final = (
     "abm",
     "adx",

@@ -18,7 +18,13 @@ from flatdense_artifact import (
     read_manifest,
     read_weights,
 )
-from flatdense_server.engine.aot import AotEngine, OpenedLibrary, count_pieces, open_library
+from flatdense_server.engine.aot import (
+    AotEngine,
+    OpenedLibrary,
+    choose_ladder,
+    count_pieces,
+    open_library,
+)
 from flatdense_server.engine.ladder import Ladder
 from flatdense_server.tensors import Rows
 from hypothesis import given, settings
@@ -150,6 +156,24 @@ def test_the_same_batch_gives_the_same_bits(
 def test_a_big_batch_is_cut_for_the_threads(size: int, threads: int, pieces: int) -> None:
     """Pieces are equal, sizes of the ladder, and never so small that a thread is not worth it."""
     assert count_pieces(size, Ladder.powers_of_two(1024), threads) == pieces
+
+
+@pytest.mark.parametrize(
+    ("rows", "threads", "pieces"),
+    [
+        (320, 1, [256, 64]),
+        (500, 1, [500]),
+        (192, 1, [128, 64]),
+        # 256 rows, of which two threads compute half each, take no longer than 128.
+        (192, 2, [192]),
+    ],
+)
+def test_a_batch_is_cut_where_padding_would_cost_more(
+    library: OpenedLibrary, rows: int, threads: int, pieces: list[int]
+) -> None:
+    """An execution costs a few rows more, and what threads share is as good as smaller."""
+    ladder = choose_ladder(library.description, 1024, threads)
+    assert [stop - start for start, stop in ladder.cut(rows)] == pieces
 
 
 def test_a_size_that_cannot_be_cut_stays_whole() -> None:

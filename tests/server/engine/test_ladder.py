@@ -1,13 +1,23 @@
 """The ladder: which sizes reach the engine."""
 
+from itertools import combinations, pairwise
+
 import pytest
 from flatdense_server.engine.ladder import Ladder
 from hypothesis import given
 from hypothesis import strategies as st
 
-ladders = st.sets(st.integers(1, 500), min_size=1, max_size=8).map(
-    lambda sizes: Ladder(tuple(sorted(sizes)))
-)
+
+@st.composite
+def make_ladders(draw: st.DrawFn) -> Ladder:
+    """Any sizes, and no costs, or any."""
+    sizes = tuple(sorted(draw(st.sets(st.integers(1, 500), min_size=1, max_size=8))))
+    cost = st.integers(1, 600).map(float)
+    costs = draw(st.just(()) | st.tuples(*[cost] * len(sizes)))
+    return Ladder(sizes, costs)
+
+
+ladders = make_ladders()
 
 
 @given(ladder=ladders, rows=st.integers(1, 3_000))
@@ -16,6 +26,41 @@ def test_cut_covers_every_row_once_in_order(ladder: Ladder, rows: int) -> None:
     pieces = list(ladder.cut(rows))
     assert [row for start, stop in pieces for row in range(start, stop)] == list(range(rows))
     assert all(0 < stop - start <= ladder.top for start, stop in pieces)
+
+
+def cost_of(ladder: Ladder, pieces: tuple[int, ...]) -> float:
+    """Of executions that hold so many rows each."""
+    return sum(ladder.cost(ladder.fit(rows)) for rows in pieces)
+
+
+@given(ladder=ladders, rows=st.integers(1, 3_000))
+def test_only_the_last_piece_is_padded(ladder: Ladder, rows: int) -> None:
+    """All before it are whole sizes, none bigger than the one before."""
+    *whole, _ = (stop - start for start, stop in ladder.cut(rows))
+    assert set(whole) <= set(ladder.sizes)
+    assert all(first >= second for first, second in pairwise(whole))
+
+
+@given(execution=st.integers(1, 40), rows=st.integers(1, 32))
+def test_no_other_cut_costs_less(execution: int, rows: int) -> None:
+    """Where rows cost alike, no other choice of whole sizes before a padded rest costs less."""
+    sizes = (1, 2, 4, 8, 16, 32)
+    ladder = Ladder(sizes, tuple(float(execution + size) for size in sizes))
+    cut = tuple(stop - start for start, stop in ladder.cut(rows))
+    choices = [
+        (*whole, rows - sum(whole))
+        for count in range(len(sizes))
+        for whole in combinations(sizes, count)
+        if sum(whole) < rows
+    ]
+    assert cost_of(ladder, cut) == min(cost_of(ladder, choice) for choice in choices)
+
+
+@given(ladder=ladders, rows=st.integers(1, 500))
+def test_without_costs_a_batch_is_padded(ladder: Ladder, rows: int) -> None:
+    """Where executions cost the same, as few of them run as can hold the rows."""
+    ladder = Ladder(ladder.sizes)
+    assert len(ladder.cut(rows)) == -(-rows // ladder.top)
 
 
 @given(ladder=ladders, data=st.data())

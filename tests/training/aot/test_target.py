@@ -6,17 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from flatdense_artifact.processor import BASELINES
-from flatdense_training.aot.target import native_cpu
+from flatdense_artifact.processor import BASELINES, WIDE
+from flatdense_training.aot import target
+from flatdense_training.aot.target import choose_target, native_cpu
 
 SOFTWARE_FLOATS = (b"__addsf3", b"__mulsf3", b"__fixsfsi")
 """What compilers call for a processor without floating point. No library here has it."""
 
 
-@pytest.mark.parametrize("machine", sorted(BASELINES))
-def test_xla_knows_the_processor_of_every_baseline(machine: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("machine", "cpu"),
+    [*((machine, cpu) for machine, (cpu, _) in BASELINES.items()), ("x86_64", WIDE[0])],
+)
+def test_xla_knows_the_processor_of_every_baseline(machine: str, cpu: str, tmp_path: Path) -> None:
     """XLA compiles for each machine, without calls of software floating point, and says nothing."""
-    cpu, _features = BASELINES[machine]
     done = subprocess.run(
         [sys.executable, "-m", "flatdense_training.aot.sample", machine, cpu, tmp_path],
         capture_output=True,
@@ -47,3 +50,30 @@ def test_the_compilers_word_for_this_processor_is_one_that_llvm_knows(
     """Without what gcc appends on ARM, and by the name that ARM sells it under."""
     lines = [f"echo '  {option}={said}'" for option in ("-march", "-mcpu")]
     assert native_cpu(write_compiler(tmp_path / "bin", *lines) / "c++") == cpu
+
+
+@pytest.mark.parametrize(
+    ("enabled", "here", "cpu"),
+    [
+        ("disabled", WIDE[1], "x86-64-v4"),
+        ("enabled", WIDE[1], "znver3"),
+        ("disabled", BASELINES["x86_64"][1], "znver3"),
+    ],
+)
+def test_a_compiler_older_than_the_processor_does_not_cost_avx512(
+    enabled: str,
+    here: frozenset[str],
+    cpu: str,
+    tmp_path: Path,
+    write_compiler: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where its name for this processor stands for one without AVX-512, the level with it is."""
+    script = f"[ $1 = -march=native ] && echo -march=znver3 || echo '-mavx512f [{enabled}]'"
+    compiler = write_compiler(tmp_path / "bin", script) / "c++"
+    monkeypatch.setattr(target, "find_compiler", lambda: compiler)
+    monkeypatch.setattr(target, "machine", lambda: "x86_64")
+    monkeypatch.setattr(target, "processor_features", lambda: here)
+    chosen = choose_target("native")
+    assert chosen.cpu == cpu
+    assert set(chosen.features) == here

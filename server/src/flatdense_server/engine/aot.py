@@ -30,6 +30,9 @@ from flatdense_server.tensors import FLOAT32, UINT8, DType, Outputs, Rows
 MIN_PIECE_ROWS: Final = 128
 """Fewer are computed before another thread has begun."""
 
+EXECUTION_ROWS: Final = 8
+"""An execution costs what so many rows do, beside its own: bench/engines.py."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenedLibrary:
@@ -63,7 +66,7 @@ class AotEngine:
         rest: Callable[[], None] = lambda: None,
     ) -> None:
         shape = library.description.shape
-        ladder = choose_ladder(library.description, max_batch_rows)
+        ladder = choose_ladder(library.description, max_batch_rows, threads)
         weights = align_weights(weights, shape)
         self._networks: dict[tuple[DType, int], list[Network]] = {}
         self._staging = {}
@@ -143,12 +146,17 @@ def count_pieces(size: int, ladder: Ladder, threads: int) -> int:
     return max((pieces for pieces in range(2, threads + 1) if fits(pieces)), default=1)
 
 
-def choose_ladder(library: CompiledLibrary, max_batch_rows: int) -> Ladder:
-    """The library's batch sizes up to `max_batch_rows`."""
+def choose_ladder(library: CompiledLibrary, max_batch_rows: int, threads: int) -> Ladder:
+    """The library's batch sizes up to `max_batch_rows`, and what each costs, in one thread's rows.
+
+    Raises LibraryUnusable: it has none.
+    """
     sizes = tuple(size for size in library.ladder_rows if size <= max_batch_rows)
     if not sizes:
         raise LibraryUnusable(f"the library has no batch size of at most {max_batch_rows} rows")
-    return Ladder(sizes)
+    ladder = Ladder(sizes)
+    costs = (EXECUTION_ROWS + size / count_pieces(size, ladder, threads) for size in sizes)
+    return Ladder(sizes, tuple(costs))
 
 
 def open_library(cache_dir: Path, shape: NetworkShape) -> OpenedLibrary:

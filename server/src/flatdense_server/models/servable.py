@@ -149,7 +149,7 @@ class Servable:
                 raise InferenceFailed("the engine failed on this batch.") from error
             took_s = time.monotonic() - started_s
         rows, ladder = len(outputs.classes), self.engine_spec.ladder
-        if rows <= ladder.top:
+        if len(ladder.cut(rows)) == 1:
             size = ladder.fit(rows)
             self._best_s[size] = min(took_s, self._best_s.get(size, took_s))
         outputs.ran = ran = Ran(started_s, took_s, rows)

@@ -7,6 +7,7 @@ from typing import Literal
 from flatdense_artifact import Target
 from flatdense_artifact.processor import (
     BASELINES,
+    WIDE,
     machine,
     processor_features,
     vector_features,
@@ -37,9 +38,12 @@ def choose_target(name: TargetName) -> Target:
         )
     cpu, features = BASELINES[machine()]
     if name == "native":
-        native = native_cpu(find_compiler())
-        if native != cpu:  # gcc calls an ARM processor that it does not know generic
-            cpu, features = native, features | vector_features(processor_features())
+        compiler, here = find_compiler(), processor_features()
+        native = native_cpu(compiler)
+        if here >= WIDE[1] and not knows_avx512(compiler, native):
+            cpu, features = WIDE
+        elif native != cpu:  # gcc calls an ARM processor that it does not know generic
+            cpu, features = native, features | vector_features(here)
     return Target(machine=machine(), cpu=cpu, features=sorted(features))
 
 
@@ -63,3 +67,18 @@ def native_cpu(compiler: Path) -> str:
     raise CompileFailed(
         f"{compiler} does not say what this processor is. Compile with --target portable."
     )
+
+
+def knows_avx512(compiler: Path, cpu: str) -> bool:
+    """Whether the compiler's name of a processor says that it has AVX-512.
+
+    A compiler that is older than the processor names one before it, which may have had none.
+    """
+    done = subprocess.run(  # noqa: S603 -- the compiler that was found
+        [compiler, f"-march={cpu}", "-Q", "--help=target"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    options = [line.split() for line in done.stdout.splitlines()]
+    return ["-mavx512f", "[enabled]"] in options

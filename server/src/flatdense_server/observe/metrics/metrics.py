@@ -119,7 +119,7 @@ class Metrics:
         self.rows = write.counter("flatdense_rows", "Rows classified, without padding.", model)
         self.padding_rows = write.counter(
             "flatdense_padding_rows",
-            "Rows computed to fill a batch up to a compiled size.",
+            "Rows computed to fill batches up to compiled sizes.",
         ).labels()
         self.predictions = write.counter(
             "flatdense_predictions",
@@ -143,7 +143,7 @@ class Metrics:
         )
         self.batches = write.counter(
             "flatdense_batches",
-            "Batches, by the compiled size that they were filled up to.",
+            "Batches, by the smallest compiled size that holds them.",
             (*model, "ladder_rows"),
         )
         self.batch_s = write.counter(
