@@ -629,14 +629,20 @@ def share(correct: int, rows: int) -> Results:
 
 def render_scaling(results: Results) -> str:
     """What the queues' simulation foretells, beside what was measured: tables, in Markdown."""
-    costs, beside_ms = results["costs_us"], results["beside_ms"]
+    costs, beside_ms = results["costs_us"]["1"], results["beside_ms"]
+    call_us = results["call_us"]
+    shared = ", ".join(
+        f"{us / call_us['1'] - 1:.0%} more where {replicas} replicas share a core"
+        for replicas, us in call_us.items()
+        if replicas != "1"
+    )
     cost = (
         f"Measured: a batch costs a worker {costs['batch']:,.0f} us of processor time, each call "
         f"in it {costs['call']:,.0f} us more, and each row {costs['row']:.2f} us more. So one core "
         f"answers {results['most_calls_per_s']:,.0f} calls of {results['call_rows']} rows a second "
-        "at most. What a call takes besides, in the caller, in gRPC and in the kernel, is "
-        f"{beside_ms['p50']:.2f} ms (p50), {beside_ms['p99']:.2f} ms (p99), measured where calls "
-        "hardly meet."
+        f"at most. A call alone costs {shared}. What a call takes besides, in the caller, in gRPC "
+        f"and in the kernel, is {beside_ms['p50']:.2f} ms (p50), {beside_ms['p99']:.2f} ms (p99), "
+        "measured where calls hardly meet."
     )
     note = (
         f"Medians of {results['rounds']} rounds of {results['seconds']:g} s "

@@ -3,8 +3,9 @@
 First what a batch costs the server, from the processor time of its worker at several loads. From
 that `queueing.py` foretells the latency at 1, 2 and 4 replicas, for the same calls that come at the
 same times, and then at 10 and 100 replicas with a core each. All servers of a measurement share one
-core, as here there are two, and the simulation does so too; the load has the other one. The load is
-an open loop of calls with 64 rows, so that its own Python is not what is measured. Writes
+core, as here there are two, and the simulation does so too; the load has the other one. What a
+batch costs is measured so, too: caches are shared as well. The load is an open loop of calls with
+256 rows: with small ones, its own Python would be half of what is measured. Writes
 bench/results/scaling.json, with the machine's description, and tables of docs/scaling.md.
 """
 
@@ -55,9 +56,9 @@ MESSAGES = 16
 MAX_BATCH_ROWS = 1024
 """The server's default."""
 
-CALL_ROWS = 64
+CALL_ROWS = 256
 CLOSED_LOOPS = tuple(product((1, CALL_ROWS), (1, 4, 16)))
-"""Rows of a call, and callers: what the cost of a batch is found from."""
+"""Rows of a call, and callers of a server: what the cost of a batch is found from."""
 
 REPLICAS = (1, 2, 4)
 LOADS: dict[Arrivals, tuple[float, ...]] = {"poisson": (0.2, 0.4, 0.6), "bursts": (0.1, 0.2)}
@@ -101,13 +102,17 @@ def main(rounds: int, seconds: float) -> None:
         for server in servers:
             server.ready()
         os.sched_setaffinity(0, cores[1:])
-        spent = [
-            measure_spent(servers[0], rows, callers, seconds)
-            for _ in range(rounds)
-            for rows, callers in CLOSED_LOOPS
-        ]
-        costs = fit(spent)
-        service = service_of(costs, CALL_ROWS)
+        spent = {
+            replicas: [
+                measure_spent(servers[:replicas], rows, callers, seconds / 2)
+                for _ in range(rounds)
+                for rows, callers in CLOSED_LOOPS
+            ]
+            for replicas in REPLICAS
+        }
+        costs = {replicas: fit(each) for replicas, each in spent.items()}
+        services = {replicas: service_of(each, CALL_ROWS) for replicas, each in costs.items()}
+        service = services[1]
         alone = [
             run(servers[:1], open_loop(service, ALONE_LOAD, "poisson"), seconds).latency_s
             for _ in range(rounds)
@@ -115,7 +120,15 @@ def main(rounds: int, seconds: float) -> None:
         beside_s = np.maximum(np.concatenate(alone) - service.takes_s(1), 0)
         began_s, foreign_s = time.monotonic(), read_foreign_s(servers)
         compared = [
-            compare(servers[:replicas], service, arrivals, load, beside_s, rounds, seconds)
+            compare(
+                servers[:replicas],
+                services[replicas],
+                open_loop(service, load, arrivals),
+                beside_s,
+                rounds,
+                seconds,
+            )
+            | {"load": load}
             for arrivals, loads in LOADS.items()
             for load in loads
             for replicas in REPLICAS
@@ -128,8 +141,9 @@ def main(rounds: int, seconds: float) -> None:
         "rounds": rounds,
         "seconds": seconds,
         "call_rows": CALL_ROWS,
-        "costs_us": costs,
-        "spent": [asdict(each) for each in spent],
+        "costs_us": {str(replicas): each for replicas, each in costs.items()},
+        "spent": {str(replicas): list(map(asdict, each)) for replicas, each in spent.items()},
+        "call_us": {str(replicas): 1e6 * each.takes_s(1) for replicas, each in services.items()},
         "most_calls_per_s": service.most_calls_per_s,
         "beside_ms": {"p50": percentile_ms(beside_s, 50), "p99": percentile_ms(beside_s, 99)},
         "compared": compared,
@@ -147,29 +161,32 @@ def main(rounds: int, seconds: float) -> None:
     print(section)
 
 
-def measure_spent(server: ServerProcess, rows: int, callers: int, seconds: float) -> Spent:
-    """In a closed loop."""
-    before = read_spent(server)
-    run([server], ClosedLoop(concurrency=callers), seconds, rows=rows)
-    after = read_spent(server)
+def measure_spent(servers: list[ServerProcess], rows: int, callers: int, seconds: float) -> Spent:
+    """In a closed loop, by so many callers of each."""
+    before = read_spent(servers)
+    run(servers, ClosedLoop(concurrency=callers * len(servers)), seconds, rows=rows)
+    after = read_spent(servers)
     return Spent(
         *(b - a for a, b in zip(asdict(before).values(), asdict(after).values(), strict=True))
     )
 
 
-def read_spent(server: ServerProcess) -> Spent:
-    """So far."""
-    with urllib.request.urlopen(server.page + "metrics") as answer:  # noqa: S310 -- our own server
-        told = answer.read().decode()
+def read_spent(servers: list[ServerProcess]) -> Spent:
+    """So far, by all of them."""
+    told = ""
+    for server in servers:
+        with urllib.request.urlopen(server.page + "metrics") as answer:  # noqa: S310 -- our own
+            told += answer.read().decode()
 
     def read(name: str) -> float:
         return sum(map(float, re.findall(rf"^{name}(?:{{.*}})? (\S+)", told, re.MULTILINE)))
 
+    pids = [pid for server in servers for pid in server.worker_pids]
     return Spent(
         batches=read("flatdense_batch_rows_count"),
         calls=read("flatdense_requests_total"),
         rows=read("flatdense_batch_rows_sum"),
-        cpu_s=sum(read_threads_s(server.worker_pids).values()),
+        cpu_s=sum(read_threads_s(pids).values()),
     )
 
 
@@ -233,22 +250,19 @@ def make_plan(addresses: list[str], loop: OpenLoop | ClosedLoop, seconds: float,
 def compare(
     servers: list[ServerProcess],
     service: Service,
-    arrivals: Arrivals,
-    load: float,
+    loop: OpenLoop,
     beside_s: Times,
     rounds: int,
     seconds: float,
 ) -> Results:
     """One load, foretold and measured: the same calls at the same times."""
-    loop = open_loop(service, load, arrivals)
     foretold_s = foretell_s(service, loop, seconds, replicas=len(servers), cores=1)
     chance = np.random.default_rng(_SEED)
     foretold_s += chance.choice(beside_s, len(foretold_s))
     measured = [run(servers, loop, seconds) for _ in range(rounds)]
     return {
         "replicas": len(servers),
-        "arrivals": arrivals,
-        "load": load,
+        "arrivals": loop.arrivals,
         "calls_a_second": loop.rate,
         "foretold_ms": {"p50": percentile_ms(foretold_s, 50), "p99": percentile_ms(foretold_s, 99)},
         "measured_ms": {

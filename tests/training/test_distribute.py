@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from flatdense_artifact import read_manifest
+from flatdense_training.fit.meeting import await_others
+from flatdense_training.fit.place import Place
 from safetensors.numpy import load_file
 
 COMMAND = Path(sys.executable).with_name("flatdense-train")
@@ -125,6 +127,33 @@ def test_one_that_dies_ends_the_others(start: Start, tmp_path: Path, victim: int
     assert went_on[0] == went_on[1]
     assert bool(went_on[0]) == bool(checkpoints)
     assert (tmp_path / "models0" / "1").exists()
+
+
+JOIN = """
+import sys
+from flatdense_training.quiet import quiet_tensorflow
+with quiet_tensorflow():
+    from flatdense_training.fit.crew import join
+from flatdense_training.errors import WorkerLost
+from flatdense_training.fit.place import parse_place
+try:
+    join(parse_place(sys.argv[1]), wait_s=5)
+except WorkerLost as lost:
+    sys.exit(str(lost))
+"""
+
+
+def test_one_that_goes_before_tensorflow_connects_is_not_waited_for() -> None:
+    """Those that it had met end with a sentence, in bounded time."""
+    addresses = (f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}")
+    cluster = {"worker": addresses}
+    config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": 0}})
+    command = [sys.executable, "-c", JOIN, config]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as stays:
+        await_others(Place(cluster=cluster, job="worker", index=1), wait_s=100)
+        _, said = stays.communicate(timeout=100)
+    assert stays.returncode == 1, said
+    assert "one went away again" in said
 
 
 def test_workers_with_other_options_do_not_mix(start: Start) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -31,6 +32,9 @@ pytestmark = [
 ]
 
 CALLS_A_SECOND = "15"
+
+MEMORY_BYTES = 1 << 20
+"""Less than a server needs to answer for a while."""
 
 IMAGES = np.zeros((4, 784), np.uint8)
 
@@ -115,6 +119,33 @@ def kill_a_server(nodes: NodesAside) -> None:
     nodes.wait_for_replicas(REPLICAS, without=[replica])
 
 
+def exhaust_memory(nodes: NodesAside) -> None:
+    """The kernel ends the server of a replica, which has used up what it may."""
+    server, replica = nodes.server_pids()[0], nodes.replica_pids()[0]
+    with memory_limit(server, MEMORY_BYTES) as count_kills:
+        nodes.wait_for_replicas(REPLICAS, without=[replica])
+        assert count_kills() > 0
+
+
+@contextmanager
+def memory_limit(pid: int, limit_bytes: int) -> Iterator[Callable[[], int]]:
+    """Of what a process takes from now on; gives how often the kernel had to kill for it."""
+    (own,) = re.findall(r":memory:(.*)", Path("/proc/self/cgroup").read_text()) or [""]
+    group = Path(f"/sys/fs/cgroup/memory/{own}/flatdense-{pid}")
+    if not own or not os.access(group.parent, os.W_OK):
+        pytest.skip("limits of memory need root, and version 1 of cgroups")
+    group.mkdir()
+    try:
+        (group / "cgroup.procs").write_text(f"{pid}")
+        (group / "memory.limit_in_bytes").write_text(f"{limit_bytes}")
+        yield lambda: int(
+            re.findall(r"oom_kill (\d+)", (group / "memory.oom_control").read_text())[0]
+        )
+    finally:
+        wait_for(lambda: not (group / "cgroup.procs").read_text())
+        group.rmdir()
+
+
 def lose_a_node(nodes: NodesAside) -> None:
     """Another one has come before."""
     nodes.add()
@@ -137,7 +168,14 @@ def change_a_setting(nodes: NodesAside) -> None:
 
 @pytest.mark.parametrize(
     "happen",
-    [kill_a_replica, kill_a_server, lose_a_node, drain_a_replica, change_a_setting],
+    [
+        kill_a_replica,
+        kill_a_server,
+        exhaust_memory,
+        lose_a_node,
+        drain_a_replica,
+        change_a_setting,
+    ],
     ids=lambda do: do.__name__,
 )
 def test_no_call_is_lost(

@@ -1,7 +1,10 @@
 """The processes that learn one network together, by tf.distribute."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -9,7 +12,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from flatdense_training.errors import WorkerLost, WorkersDiffer
-from flatdense_training.fit.meeting import await_others
+from flatdense_training.fit.meeting import JOIN_S, await_others
 from flatdense_training.fit.place import Place
 
 
@@ -79,16 +82,36 @@ def alone() -> Crew:
     return Crew(tf.distribute.get_strategy())
 
 
-def join(place: Place) -> Crew:
+def join(place: Place, *, wait_s: float = JOIN_S) -> Crew:
     """Meets the other workers, before TensorFlow's first operation here. Raises WorkerLost."""
-    await_others(place)
+    await_others(place, wait_s=wait_s)
+    connecting: Future[tf.distribute.Strategy] = Future()
+
+    def connect_now() -> None:
+        try:
+            connecting.set_result(connect(place))
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is raised where it is awaited
+            connecting.set_exception(error)
+
+    # On this thread nobody would hear Ctrl-C meanwhile, nor end it where another worker has gone.
+    Thread(target=connect_now, name="connect", daemon=True).start()
+    try:
+        return Crew(connecting.result(wait_s), place)
+    except tf.errors.OpError as error:
+        raise WorkerLost(f"The workers did not meet: {error.message}") from error
+    except FutureTimeoutError:
+        raise WorkerLost(
+            f"TensorFlow did not connect the workers within {wait_s:.0f} s, though all of them "
+            "came: one went away again. Start all of them again."
+        ) from None
+
+
+def connect(place: Place) -> tf.distribute.Strategy:
+    """By TensorFlow, which waits for all the others."""
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({job: list(there) for job, there in place.cluster.items()}),
         task_type=place.job,
         task_id=place.index,
         rpc_layer="grpc",
     )
-    try:
-        return Crew(tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver), place)
-    except tf.errors.OpError as error:
-        raise WorkerLost(f"The workers did not meet: {error.message}") from error
+    return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)

@@ -8,7 +8,7 @@ from flatdense_training.errors import WorkerLost
 from flatdense_training.fit.place import Place
 
 JOIN_S: Final = 300.0
-"""So long the first one waits for the last."""
+"""So long the first one waits for the last, and then all for TensorFlow."""
 
 POLL_S: Final = 0.2
 
