@@ -90,6 +90,11 @@ class Nodes:
         """The servers that the replicas hold."""
         return [pid for replica in self.replica_pids() for pid in children(replica)]
 
+    def worker_pids(self) -> list[int]:
+        """Those processes of the servers that answer calls."""
+        started = [pid for server in self.server_pids() for pid in children(server)]
+        return [pid for pid in started if "spawn_main" in read_command(pid)]
+
     def count_ready(self, version: int) -> int:
         """How many replicas serve a version, as a scraper reads it."""
         with urllib.request.urlopen(self.metrics_url) as response:  # noqa: S310 -- our own server

@@ -6,8 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,22 @@ def free_port() -> int:
     with socket.create_server(("", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Waits for what no event tells of."""
+    deadline_s = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+
+
+def command_of(pid: str) -> str:
+    """Its command line; empty where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 def end(worker: Worker) -> tuple[int, str]:
@@ -134,26 +151,42 @@ import sys
 from flatdense_training.quiet import quiet_tensorflow
 with quiet_tensorflow():
     from flatdense_training.fit.crew import join
-from flatdense_training.errors import WorkerLost
 from flatdense_training.fit.place import parse_place
-try:
-    join(parse_place(sys.argv[1]), wait_s=5)
-except WorkerLost as lost:
-    sys.exit(str(lost))
+join(parse_place(sys.argv[1]), wait_s=float(sys.argv[2]))
 """
+
+
+@contextmanager
+def left_alone(wait_s: float) -> Iterator[Worker]:
+    """A worker that met another one, which has gone again, and waits so long for TensorFlow."""
+    addresses = (f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}")
+    cluster = {"worker": addresses}
+    config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": 0}})
+    command = [sys.executable, "-c", JOIN, config, str(wait_s)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as worker:
+        await_others(Place(cluster=cluster, job="worker", index=1), wait_s=100)
+        yield worker
 
 
 def test_one_that_goes_before_tensorflow_connects_is_not_waited_for() -> None:
     """Those that it had met end with a sentence, in bounded time."""
-    addresses = (f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}")
-    cluster = {"worker": addresses}
-    config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": 0}})
-    command = [sys.executable, "-c", JOIN, config]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as stays:
-        await_others(Place(cluster=cluster, job="worker", index=1), wait_s=100)
-        _, said = stays.communicate(timeout=100)
-    assert stays.returncode == 1, said
-    assert "one went away again" in said
+    with left_alone(wait_s=10) as worker:
+        _, said = worker.communicate(timeout=100)
+    assert worker.returncode == -signal.SIGKILL
+    assert "Error: TensorFlow did not connect the workers within 10 s" in said
+
+
+def test_ctrl_c_ends_the_wait_for_tensorflow() -> None:
+    """At once, and what limits the wait ends with it."""
+    with left_alone(wait_s=1000) as worker:
+        children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children")
+        until(lambda: bool(children.read_text()))
+        (watch,) = children.read_text().split()
+        worker.send_signal(signal.SIGINT)
+        _, said = worker.communicate(timeout=100)
+        assert worker.returncode == -signal.SIGINT
+        assert "Traceback" not in said
+    until(lambda: not command_of(watch))
 
 
 def test_workers_with_other_options_do_not_mix(start: Start) -> None:

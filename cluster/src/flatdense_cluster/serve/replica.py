@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -18,6 +19,9 @@ from flatdense_cluster.serve.envelope import OK, Answer, Opening, pack_trailers
 from flatdense_cluster.serve.server import Server
 
 log = logging.getLogger("ray.serve")
+
+REACH_S: Final = 3.0
+"""So long calls wait for a server whose worker was killed: then another replica is asked."""
 
 REPORT_S: Final = 2.0
 """Between two reports of metrics."""
@@ -35,11 +39,17 @@ CHANNEL_OPTIONS: Final = (
     ("grpc.max_send_message_length", -1),
     # The caller retries, and the door: a third one in between would only wait.
     ("grpc.enable_retries", 0),
+    # A worker that was killed is back within a second.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 500),
 )
 
 
 class Replica:
     """Holds a server, and passes on to it what the door hands over, byte for byte.
+
+    While the server replaces a worker that was killed, calls wait here for a while: a replica that
+    refused them at once would seem idle, and draw all the others.
 
     Serve makes it, calls it, and ends it, all on one event loop. A replica that cannot be made says
     why in the error that Serve shows.
@@ -71,6 +81,7 @@ class Replica:
     async def answer(self, opening: Opening) -> Answer:
         """One call with one answer."""
         ask: Ask = self._channel.unary_unary(opening.method)
+        await self._reach()
         call = ask(opening.body, timeout=opening.remaining_s, metadata=opening.metadata)
         try:
             body = await call
@@ -83,6 +94,7 @@ class Replica:
         opening = await anext(requests)
         assert isinstance(opening, Opening)  # noqa: S101 -- the door begins with it
         ask: Converse = self._channel.stream_stream(opening.method)
+        await self._reach()
         call = ask(requests, timeout=opening.remaining_s, metadata=opening.metadata)
         try:
             async for body in call:
@@ -93,6 +105,12 @@ class Replica:
             yield Answer(None, OK, "", pack_trailers(await call.trailing_metadata()))
         finally:
             call.cancel()
+
+    async def _reach(self) -> None:
+        """Returns when the server can be asked, or has not been there for a while."""
+        if self._channel.get_state() is not grpc.ChannelConnectivity.READY:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._channel.channel_ready(), REACH_S)
 
     async def _watch(self) -> None:
         """Ends with the server: Serve puts another replica here at once, the door asks others."""

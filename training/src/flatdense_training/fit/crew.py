@@ -1,11 +1,12 @@
 """The processes that learn one network together, by tf.distribute."""
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
-from threading import Thread
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,15 @@ import tensorflow as tf
 from flatdense_training.errors import WorkerLost, WorkersDiffer
 from flatdense_training.fit.meeting import JOIN_S, await_others
 from flatdense_training.fit.place import Place
+
+WATCH: Final = """
+import os, select, signal, sys
+pid, wait_s, said = sys.argv[1:]
+if not select.select([0], [], [], float(wait_s))[0]:
+    sys.stderr.write(said)
+    os.kill(int(pid), signal.SIGKILL)
+"""
+"""Its standard input ends with the wait, or with the process that it watches."""
 
 
 class Crew:
@@ -83,35 +93,44 @@ def alone() -> Crew:
 
 
 def join(place: Place, *, wait_s: float = JOIN_S) -> Crew:
-    """Meets the other workers, before TensorFlow's first operation here. Raises WorkerLost."""
+    """Meets the other workers, before TensorFlow's first operation here. Raises WorkerLost.
+
+    Ends the process where one came, and is gone before TensorFlow has connected them.
+    """
     await_others(place, wait_s=wait_s)
-    connecting: Future[tf.distribute.Strategy] = Future()
-
-    def connect_now() -> None:
-        try:
-            connecting.set_result(connect(place))
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is raised where it is awaited
-            connecting.set_exception(error)
-
-    # On this thread nobody would hear Ctrl-C meanwhile, nor end it where another worker has gone.
-    Thread(target=connect_now, name="connect", daemon=True).start()
-    try:
-        return Crew(connecting.result(wait_s), place)
-    except tf.errors.OpError as error:
-        raise WorkerLost(f"The workers did not meet: {error.message}") from error
-    except FutureTimeoutError:
-        raise WorkerLost(
-            f"TensorFlow did not connect the workers within {wait_s:.0f} s, though all of them "
-            "came: one went away again. Start all of them again."
-        ) from None
-
-
-def connect(place: Place) -> tf.distribute.Strategy:
-    """By TensorFlow, which waits for all the others."""
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({job: list(there) for job, there in place.cluster.items()}),
         task_type=place.job,
         task_id=place.index,
         rpc_layer="grpc",
     )
-    return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    try:
+        with ended_by_ctrl_c(), ended_after(wait_s):
+            return Crew(tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver), place)
+    except tf.errors.OpError as error:
+        raise WorkerLost(f"The workers did not meet: {error.message}") from error
+
+
+@contextmanager
+def ended_after(wait_s: float) -> Iterator[None]:
+    """Has another process end this one where the block takes longer, with a sentence.
+
+    While TensorFlow connects, which has no limit, no thread of Python runs here.
+    """
+    said = (
+        f"\nError: TensorFlow did not connect the workers within {wait_s:.0f} s, though all of "
+        "them came: one has gone away again. Start all of them again.\n"
+    )
+    watch = [sys.executable, "-S", "-c", WATCH, str(os.getpid()), str(wait_s), said]
+    with subprocess.Popen(watch, stdin=subprocess.PIPE, start_new_session=True):  # noqa: S603 -- ours
+        yield
+
+
+@contextmanager
+def ended_by_ctrl_c() -> Iterator[None]:
+    """At once: while TensorFlow connects, no thread of Python runs that could hear it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
