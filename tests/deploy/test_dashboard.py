@@ -252,7 +252,8 @@ def test_an_alert_reads_well(prometheus: PrometheusProcess) -> None:
     """What fires has its labels and its figure in its text."""
     alert = prometheus.wait_for_alert("FlatdenseWorkersRestart")
     assert alert.labels["instance"] in alert.annotations["summary"]
-    assert alert.annotations["description"].startswith("3 worker processes")
+    # At least the 3 that ended: Prometheus reckons with what may lie between two scrapes.
+    assert re.match("[3-9] worker processes", alert.annotations["description"])
 
 
 def test_the_dashboard_is_what_its_code_writes(tmp_path: Path) -> None:

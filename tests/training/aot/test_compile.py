@@ -105,7 +105,7 @@ def test_a_processor_that_xla_does_not_know_is_told(
     """A compiler's name that LLVM does not take: status 1 and what to do, and nothing is left."""
     cache = tmp_path / "cache"
     lines = [f"echo '  {option}=tomorrow'" for option in ("-march", "-mcpu")]
-    compiler = write_compiler(tmp_path / "bin", *lines)
+    compiler = write_compiler(tmp_path / "bin", *lines, "echo '-mavx512f [enabled]'")
     options = ("--cache-dir", str(cache), "--target", "native", *SMALL)
     done = run(*options, PATH=f"{compiler}:{os.defpath}")
     assert done.returncode == 1, done.stderr
