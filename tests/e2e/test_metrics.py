@@ -38,6 +38,7 @@ STORM = 40
 
 CALLS = 300
 BAD_SHARE = 0.1
+SAMPLES_AT_LEAST = 12
 
 BUCKET_STEP = 1.3
 """From one bound of the buckets of times to the next."""
@@ -157,6 +158,10 @@ def test_p99_and_error_rate_are_what_callers_saw(
         told_s.append(float(re.search(r"total;dur=([\d.]+)", timing)[1]) / 1000)
     answered = codes.count("OK")
     prometheus.wait_for(seen, lambda found: found[0].value == first.value + answered)
+    # Prometheus extrapolates a rate by up to half a scrape, which must be little of what it saw.
+    prometheus.wait_for(
+        f"count_over_time({seen}[1m])", lambda found: found[0].value >= SAMPLES_AT_LEAST
+    )
     selected = f'method="{METHOD}"'
     (share,) = prometheus.wait_for(
         f'sum(increase(flatdense_requests_total{{code!="OK",{selected}}}[1m]))'
