@@ -23,9 +23,10 @@ COPY training training
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --constraint constraints.txt --no-compile \
         ./artifact './training[cpu]'
-# For a network with another hidden layer; `native` is for the processor that builds.
+# For a network with another hidden layer; `portable` leaves out the library for AVX-512, `native` is
+# for the processor that builds.
 ARG HIDDEN=256
-ARG TARGET=portable
+ARG TARGET=auto
 # The runtime depends on TensorFlow and the target alone: the next build has it already.
 RUN --mount=type=cache,target=/cache/aot-runtime \
     flatdense-compile --cache-dir /cache --hidden "${HIDDEN}" --target "${TARGET}"

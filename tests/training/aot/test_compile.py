@@ -19,7 +19,7 @@ pytestmark = pytest.mark.xdist_group("aot")
 
 COMMAND = Path(sys.executable).with_name("flatdense-compile")
 
-SMALL = ("--max-batch-rows", "2", "--hidden", "24", "--classes", "3")
+SMALL = ("--max-batch-rows", "2", "--hidden", "24", "--classes", "3", "--target", "portable")
 
 
 def run(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -106,7 +106,7 @@ def test_a_processor_that_xla_does_not_know_is_told(
     cache = tmp_path / "cache"
     lines = [f"echo '  {option}=tomorrow'" for option in ("-march", "-mcpu")]
     compiler = write_compiler(tmp_path / "bin", *lines, "echo '-mavx512f [enabled]'")
-    options = ("--cache-dir", str(cache), "--target", "native", *SMALL)
+    options = ("--cache-dir", str(cache), *SMALL, "--target", "native")
     done = run(*options, PATH=f"{compiler}:{os.defpath}")
     assert done.returncode == 1, done.stderr
     assert "does not know this processor" in done.stderr

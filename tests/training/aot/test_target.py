@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from flatdense_artifact.processor import BASELINES, WIDE
 from flatdense_training.aot import target
-from flatdense_training.aot.target import choose_target, native_cpu
+from flatdense_training.aot.target import choose_targets, native_cpu
 
 SOFTWARE_FLOATS = (b"__addsf3", b"__mulsf3", b"__fixsfsi")
 """What compilers call for a processor without floating point. No library here has it."""
@@ -74,6 +74,31 @@ def test_a_compiler_older_than_the_processor_does_not_cost_avx512(
     monkeypatch.setattr(target, "find_compiler", lambda: compiler)
     monkeypatch.setattr(target, "machine", lambda: "x86_64")
     monkeypatch.setattr(target, "processor_features", lambda: here)
-    chosen = choose_target("native")
+    (chosen,) = choose_targets("native")
     assert chosen.cpu == cpu
     assert set(chosen.features) == here
+
+
+@pytest.mark.parametrize(
+    ("here", "levels"),
+    [
+        (WIDE[1] | {"amx_tile"}, ["x86-64-v3", "x86-64-v4"]),
+        (WIDE[1] - {"avx512vl"}, ["x86-64-v3"]),
+        (frozenset({"avx2"}), ["x86-64-v3"]),
+    ],
+)
+def test_a_processor_with_avx512_gets_a_library_that_uses_it(
+    here: frozenset[str], levels: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the portable one, which is always made, and wherever all of that level is there."""
+    monkeypatch.setattr(target, "machine", lambda: "x86_64")
+    monkeypatch.setattr(target, "processor_features", lambda: here)
+    assert [each.cpu for each in choose_targets("auto")] == levels
+    assert [each.cpu for each in choose_targets("portable")] == levels[:1]
+
+
+def test_arm_gets_its_one_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is one level, whatever the processor has."""
+    monkeypatch.setattr(target, "machine", lambda: "aarch64")
+    monkeypatch.setattr(target, "processor_features", lambda: WIDE[1])
+    assert [each.cpu for each in choose_targets("auto")] == ["generic"]

@@ -30,9 +30,10 @@ MAX_UNITS = 1 << 16
 )
 @option(
     "--target",
-    type=click.Choice(["portable", "native"]),
-    default="portable",
-    help="portable: any x86-64 with AVX2 and FMA, any 64-bit ARM; native: this processor alone.",
+    type=click.Choice(["auto", "portable", "native"]),
+    default="auto",
+    help="portable: any x86-64 with AVX2 and FMA, any 64-bit ARM; auto: that, and another library "
+    "for any x86-64 with AVX-512 where this one has it; native: this processor alone.",
 )
 @folder_option(
     "--cache-dir",
@@ -66,7 +67,7 @@ def main(
     def work() -> None:
         follow(order, CompileScreen(Console(highlight=False)))
 
-    undone, left = "Nothing was compiled.", f"No unfinished library is left in {cache_dir}."
+    undone, left = "The compilation was given up.", f"No unfinished library is left in {cache_dir}."
     end(carry_out(work, undone=undone, left=left))
 
 

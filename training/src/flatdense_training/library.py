@@ -6,7 +6,7 @@ from flatdense_artifact import NetworkShape, read_manifest
 
 from flatdense_training.aot import job
 from flatdense_training.aot.screen import CompileScreen
-from flatdense_training.aot.target import choose_target
+from flatdense_training.aot.target import choose_targets
 from flatdense_training.aot.toolchain import find_compiler
 from flatdense_training.data.pixels import SIDE
 from flatdense_training.errors import CompileFailed
@@ -16,7 +16,7 @@ from flatdense_training.terminal.screen import Screen
 
 def check_compilable() -> None:
     """Raises CompileFailed where there is no C++ compiler, or no target for this machine."""
-    choose_target("portable")
+    choose_targets("auto")
     find_compiler()
 
 

@@ -8,7 +8,7 @@ from flatdense_artifact import NetworkShape, find_libraries
 
 from flatdense_training.aot.runtime import SOURCES
 from flatdense_training.aot.screen import CompileScreen
-from flatdense_training.aot.target import TargetName, choose_target
+from flatdense_training.aot.target import TargetName, choose_targets
 from flatdense_training.aot.toolchain import find_compiler
 from flatdense_training.errors import CompileFailed
 from flatdense_training.quiet import quiet_tensorflow
@@ -23,18 +23,18 @@ class CompileOrder:
 
     shape: NetworkShape
     max_batch_rows: int = MAX_BATCH_ROWS
-    target_name: TargetName = "portable"
+    target_name: TargetName = "auto"
     cache_dir: Path
     force: bool = False
     """Compile even where the library is there."""
 
 
-def follow(order: CompileOrder, screen: CompileScreen) -> Path:
-    """Compiles what is not in the cache yet, and gives the library's folder.
+def follow(order: CompileOrder, screen: CompileScreen) -> None:
+    """Compiles what is not in the cache yet.
 
     Raises CompileFailed.
     """
-    target = choose_target(order.target_name)
+    targets = choose_targets(order.target_name)
     if not any(find_libraries(order.cache_dir)):
         find_compiler()  # it is wanted for certain, and TensorFlow takes seconds to load
     try:
@@ -48,26 +48,30 @@ def follow(order: CompileOrder, screen: CompileScreen) -> Path:
             "constraints.txt names, or serve with --engine jit."
         ) from error
 
-    commission = Commission(
-        shape=order.shape,
-        ladder_rows=powers_of_two(order.max_batch_rows),
-        target=target,
-        cache_dir=order.cache_dir,
-    )
-    built = None if order.force else find_built(commission)
-    if built:
-        screen.line(f"{built} is up to date")
-        return built
+    ladder_rows = powers_of_two(order.max_batch_rows)
+    missing: list[Commission] = []
+    for target in targets:
+        commission = Commission(
+            shape=order.shape, ladder_rows=ladder_rows, target=target, cache_dir=order.cache_dir
+        )
+        built = None if order.force else find_built(commission)
+        if built:
+            screen.line(f"{built} is up to date")
+        else:
+            missing.append(commission)
+    if not missing:
+        return
     compiler = find_compiler()
     screen.line(
         f"Compiling {order.shape.pixels}-{order.shape.hidden}-{order.shape.classes} for "
-        f"{target.machine} {target.cpu}: about a minute, once"
+        f"{missing[0].target.machine} {' and '.join(each.target.cpu for each in missing)}: "
+        f"{'about a minute' if len(missing) == 1 else 'a minute or two'}, once"
     )
     started_s = time.monotonic()
-    steps = {"functions": len(functions(commission.ladder_rows)), "runtime_files": len(SOURCES)}
+    steps = {"functions": len(functions(ladder_rows)), "runtime_files": len(SOURCES)}
     try:
-        with screen.bars(**steps) as bars:
-            folder = build(commission, compiler, bars)
+        with screen.bars(libraries=len(missing), **steps) as bars:
+            folders = build(missing, compiler, bars)
     except OSError as error:
         raise CompileFailed(
             f"The library could not be written to {order.cache_dir}: "
@@ -75,8 +79,8 @@ def follow(order: CompileOrder, screen: CompileScreen) -> Path:
             "by --cache-dir."
         ) from error
     took_s = time.monotonic() - started_s
-    screen.line(f"{folder}, tried and right, in {took_s:.0f} s")
-    return folder
+    for folder in folders:
+        screen.line(f"{folder}, tried and right, in {took_s:.0f} s")
 
 
 def powers_of_two(top: int) -> tuple[int, ...]:

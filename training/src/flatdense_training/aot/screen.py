@@ -24,16 +24,22 @@ class CompileScreen:
         """One line, never cut or wrapped: paths are there to be copied."""
         self._console.print(Text(self._indent + text), soft_wrap=True)
 
-    def bars(self, *, functions: int, runtime_files: int) -> "Bars":
-        """The bars of a compilation of so many steps."""
-        return Bars(self._console, self._indent, functions=functions, runtime_files=runtime_files)
+    def bars(self, *, libraries: int, functions: int, runtime_files: int) -> "Bars":
+        """The bars of a compilation of so many libraries, each of so many steps."""
+        return Bars(
+            self._console,
+            self._indent,
+            functions=libraries * functions,
+            runtime_files=libraries * runtime_files,
+            links=libraries * 2,
+        )
 
 
 class Bars:
     """The steps of a compilation on a terminal; nothing moves in a pipe."""
 
     def __init__(
-        self, console: Console, indent: str, *, functions: int, runtime_files: int
+        self, console: Console, indent: str, *, functions: int, runtime_files: int, links: int
     ) -> None:
         self._progress = Progress(
             TextColumn(indent + "{task.description}"),
@@ -45,7 +51,7 @@ class Bars:
         )
         self._functions = self._progress.add_task("XLA, batch sizes", total=functions)
         self._runtime = self._progress.add_task("C++, runtime", total=runtime_files)
-        self._library = self._progress.add_task("C++, library", total=2)
+        self._library = self._progress.add_task("C++, library", total=links)
 
     def __enter__(self) -> Self:
         self._progress.start()

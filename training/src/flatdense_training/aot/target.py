@@ -16,7 +16,7 @@ from flatdense_artifact.processor import (
 from flatdense_training.aot.toolchain import find_compiler
 from flatdense_training.errors import CompileFailed
 
-TargetName = Literal["portable", "native"]
+TargetName = Literal["auto", "portable", "native"]
 
 TRIPLES = {"x86_64": "x86_64-pc-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
 """Machine -> LLVM's name of it."""
@@ -25,8 +25,11 @@ LLVM_NAMES = {"ares": "neoverse-n1", "zeus": "neoverse-v1", "demeter": "neoverse
 """Arm's code names, which gcc gives and takes -> the names that LLVM knows, and gcc as well."""
 
 
-def choose_target(name: TargetName) -> Target:
+def choose_targets(name: TargetName) -> list[Target]:
     """The portable baseline of this machine, or exactly this processor.
+
+    By `auto` the baseline, and beside it the level with AVX-512 where this processor has that, for
+    no library is kept that was not tried. Of several the server opens the best for its processor.
 
     Raises CompileFailed on a machine that libraries are not compiled for, and where the compiler is
     wanted, to name this processor, and there is none.
@@ -36,15 +39,25 @@ def choose_target(name: TargetName) -> Target:
             f"Libraries are compiled on {' and '.join(BASELINES)}; this machine is {machine()}. "
             "Serve with --engine jit."
         )
+    levels = [BASELINES[machine()]]
+    here = processor_features()
+    if name == "auto" and machine() == "x86_64" and here >= WIDE[1]:
+        levels.append(WIDE)
+    elif name == "native":
+        levels = [native_level(here)]
+    return [Target(machine=machine(), cpu=cpu, features=sorted(needs)) for cpu, needs in levels]
+
+
+def native_level(here: frozenset[str]) -> tuple[str, frozenset[str]]:
+    """The name of this processor, which has the features `here`, and what it needs of them."""
     cpu, features = BASELINES[machine()]
-    if name == "native":
-        compiler, here = find_compiler(), processor_features()
-        native = native_cpu(compiler)
-        if here >= WIDE[1] and not knows_avx512(compiler, native):
-            cpu, features = WIDE
-        elif native != cpu:  # gcc calls an ARM processor that it does not know generic
-            cpu, features = native, features | vector_features(here)
-    return Target(machine=machine(), cpu=cpu, features=sorted(features))
+    compiler = find_compiler()
+    native = native_cpu(compiler)
+    if here >= WIDE[1] and not knows_avx512(compiler, native):
+        return WIDE
+    if native == cpu:  # gcc calls an ARM processor that it does not know generic
+        return cpu, features
+    return native, features | vector_features(here)
 
 
 def native_cpu(compiler: Path) -> str:
