@@ -22,6 +22,8 @@ from flatdense_client._results.predictions import Predictions
 
 _PROBABILITY = np.dtype("<f4")
 _CLASS = np.dtype(np.int64)
+_CLASS_BYTES = _CLASS.itemsize
+_PROBABILITY_BYTES = _PROBABILITY.itemsize
 
 
 class Answer(NamedTuple):
@@ -43,14 +45,14 @@ class Answer(NamedTuple):
     @property
     def rows(self) -> int:
         """How many rows it is the answer to."""
-        return len(self.classes) // _CLASS.itemsize
+        return len(self.classes) // _CLASS_BYTES
 
     def part(self, start: int, stop: int) -> "Answer":
         """The answer to the rows `start` to `stop`."""
         classes, probabilities, class_count, version, timing = self
-        row_bytes = class_count * _PROBABILITY.itemsize
+        row_bytes = class_count * _PROBABILITY_BYTES
         return Answer(
-            classes[start * _CLASS.itemsize : stop * _CLASS.itemsize],
+            classes[start * _CLASS_BYTES : stop * _CLASS_BYTES],
             probabilities[start * row_bytes : stop * row_bytes],
             class_count,
             version,
@@ -128,7 +130,7 @@ def read_answer(
         raise garbled(address)
     size = len(response.probabilities)
     classes = response.classes[:]  # a list, which is faster than an array for few rows
-    class_count, rest = divmod(size, rows * _PROBABILITY.itemsize)
+    class_count, rest = divmod(size, rows * _PROBABILITY_BYTES)
     if rest or class_count == 0 or len(classes) != rows:
         msg = (
             f"{address} answered {rows} rows with {size} bytes of probabilities and "
@@ -154,11 +156,12 @@ def check_classes(classes: Sequence[int], class_count: int, address: str) -> Non
 
 
 def _name(answer: Answer, class_names: Mapping[int, tuple[str, ...]]) -> Predictions:
+    rows = answer.rows
     return Predictions(
         classes=answer.read_classes(),
         probabilities=answer.read_probabilities(),
-        versions=_versions(answer.version, answer.rows),
-        timings=(answer.timing,) * answer.rows,
+        versions=_versions(answer.version, rows),
+        timings=(answer.timing,) * rows,
         class_names=class_names,
     )
 

@@ -4,7 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-from flatdense_proto.v1.classifier_pb2 import DataType, ModelSelector
+from flatdense_proto.v1.classifier_pb2 import (
+    DATA_TYPE_FP32,
+    DATA_TYPE_UINT8,
+    DataType,
+    ModelSelector,
+)
 
 from flatdense_client._images.pixels import ROW_PIXELS, Rows
 
@@ -13,6 +18,8 @@ MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 _ENVELOPE_BYTES = 4096
 """Kept free in each message for everything beside the rows."""
+
+_UINT8 = np.dtype(np.uint8)
 
 Request_co = TypeVar("Request_co", covariant=True)
 Response_contra = TypeVar("Response_contra", contravariant=True)
@@ -97,4 +104,4 @@ def gather(method: AnyMethod[Request], pieces: Sequence[Rows], model: ModelSelec
 
 
 def _data_type(rows: Rows) -> "DataType.ValueType":
-    return DataType.DATA_TYPE_UINT8 if rows.dtype == np.uint8 else DataType.DATA_TYPE_FP32
+    return DATA_TYPE_UINT8 if rows.dtype == _UINT8 else DATA_TYPE_FP32

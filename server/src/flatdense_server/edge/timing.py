@@ -33,13 +33,11 @@ def describe(
 
     `queue`, `compute` and `total` in milliseconds, and how many rows its batch had.
     """
-    spans_s = {"total": time.monotonic() - arrived_s}
-    described = {}
+    words = f"total;dur={(time.monotonic() - arrived_s) * MS_IN_S:.3f}"
     if (ran := outputs.ran) is not None:
-        spans_s = {"queue": ran.started_s - arrived_s, "compute": ran.took_s, **spans_s}
-        described["batch"] = ran.rows
+        queue_ms, compute_ms = (ran.started_s - arrived_s) * MS_IN_S, ran.took_s * MS_IN_S
+        before = f"queue;dur={queue_ms:.3f}, compute;dur={compute_ms:.3f}"
+        words = f"{before}, {words}, batch;desc={ran.rows}"
     if wish == FULL:
-        described |= {"rows": len(outputs.classes), "version": int(answerer[1])}
-    spans = [f"{name};dur={span_s * MS_IN_S:.3f}" for name, span_s in spans_s.items()]
-    facts = [f"{name};desc={fact}" for name, fact in described.items()]
-    return ((TRAILER, ", ".join((*spans, *facts))),)
+        words += f", rows;desc={len(outputs.classes)}, version;desc={int(answerer[1])}"
+    return ((TRAILER, words),)
