@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from flatdense_artifact import check_library, read_library
 from flatdense_artifact.digest import digest
+from flatdense_artifact.processor import BASELINES, WIDE, processor_features
 from flatdense_training.aot.job import powers_of_two
 
 pytestmark = pytest.mark.xdist_group("aot")
@@ -192,6 +193,27 @@ def test_another_architecture_needs_no_new_runtime(small_cache: Path) -> None:
     assert folder.name.startswith("784-24-3_rows-2_")
     done = run("--cache-dir", str(small_cache), *SMALL, PATH=str(small_cache))
     assert (done.returncode, done.stdout) == (0, f"{folder} is up to date\n")
+
+
+def test_a_library_for_avx512_stands_beside_the_portable_one(
+    compiled: Path, tmp_path: Path
+) -> None:
+    """One run makes both where the processor has it; of one that is damaged only that is made."""
+    if not processor_features() >= WIDE[1]:
+        pytest.skip("this processor has no AVX-512")
+    (tmp_path / "aot-runtime").symlink_to(compiled.parents[1] / "aot-runtime")
+    options = ("--cache-dir", str(tmp_path), *SMALL, "--target", "auto")
+    made = run(*options)
+    assert made.returncode == 0, made.stderr
+    libraries = {read_library(path).target.cpu: path for path in (tmp_path / "aot").iterdir()}
+    assert libraries.keys() == {BASELINES["x86_64"][0], WIDE[0]}
+    for path in libraries.values():
+        library = read_library(path)
+        check_library(path, library, library.shape)
+    (libraries[WIDE[0]] / "library.json").unlink()
+    again = run(*options)
+    assert f"{libraries[BASELINES['x86_64'][0]]} is up to date" in again.stdout
+    assert f"{libraries[WIDE[0]]}, tried and right" in again.stdout
 
 
 @pytest.mark.parametrize(
