@@ -56,8 +56,8 @@ class Image:
     @property
     def added_bytes(self) -> int:
         """What the last stage put over its base."""
-        files = (path.lstat() for path in self.layers[0].rglob("*"))
-        return sum(each.st_blocks * 512 for each in files)
+        files = [path.lstat() for path in self.layers[0].rglob("*")]
+        return sum({each.st_ino: each.st_blocks * 512 for each in files}.values())
 
 
 @dataclass

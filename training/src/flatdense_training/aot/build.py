@@ -120,8 +120,10 @@ def build(commissions: Sequence[Commission], compiler: Path, progress: Progress)
             )
             for commission in commissions
         ]
+        twin = None
         for commission, runtime, folder in zip(commissions, runtimes, folders, strict=True):
-            build_one(commission, runtime, folder, pool, toolchain, progress)
+            build_one(commission, runtime, folder, pool, toolchain, progress, twin)
+            twin = commission.folder
     return [commission.folder for commission in commissions]
 
 
@@ -132,8 +134,12 @@ def build_one(
     pool: ThreadPoolExecutor,
     toolchain: Toolchain,
     progress: Progress,
+    twin: Path | None,
 ) -> None:
-    """Makes one library in a new `folder`, on the pool's threads, and publishes it."""
+    """Makes one library in a new `folder`, on the pool's threads, and publishes it.
+
+    `twin` is the folder of one that was just made.
+    """
     work, finished = folder / "work", folder / "finished"
     work.mkdir()
     finished.mkdir()
@@ -152,7 +158,9 @@ def build_one(
     )
     for part in as_completed((graphs, runtime)):
         part.result()  # where one failed there is no use in the other
-    pool.submit(link, commission, toolchain, work, runtime.result(), finished).result()
+    pool.submit(compile_interface, commission, toolchain, work).result()
+    provide_framework(finished, twin)
+    pool.submit(link, toolchain, work, runtime.result(), finished).result()
     progress.library_done()
     describe(commission, finished)
     try_out(finished)
@@ -193,17 +201,27 @@ def runtime_folder(commission: Commission) -> Path:
     return commission.cache_dir / "aot-runtime" / name
 
 
-def link(
-    commission: Commission, toolchain: Toolchain, work: Path, runtime: list[Path], folder: Path
-) -> None:
-    """Writes the library and the one file of TensorFlow that it needs into `folder`."""
+def provide_framework(folder: Path, twin: Path | None) -> None:
+    """Puts the one file of TensorFlow that a library needs beside it, once on the disk for both."""
+    if twin:
+        with contextlib.suppress(OSError):  # a file system without links, or it was moved aside
+            (folder / FRAMEWORK_NAME).hardlink_to(twin / FRAMEWORK_NAME)
+            return
+    shutil.copyfile(TENSORFLOW / FRAMEWORK_NAME, folder / FRAMEWORK_NAME)
+
+
+def compile_interface(commission: Commission, toolchain: Toolchain, work: Path) -> None:
+    """Writes the C interface of the functions, and compiles it."""
     source = work / "flatdense_aot.cc"
     source.write_text(write_source(functions(commission.ladder_rows)))
     header = files("flatdense_artifact") / "flatdense_aot.h"
     (work / "flatdense_aot.h").write_text(header.read_text())
     flags = [*compile_flags(TENSORFLOW, commission.target), f"-I{work}"]
     toolchain.run([*flags, "-c", source], source.with_suffix(".o"))
-    shutil.copyfile(TENSORFLOW / FRAMEWORK_NAME, folder / FRAMEWORK_NAME)
+
+
+def link(toolchain: Toolchain, work: Path, runtime: list[Path], folder: Path) -> None:
+    """Writes the library into `folder`, where the one file of TensorFlow that it needs is."""
     toolchain.run(
         [
             "-shared",
