@@ -113,7 +113,7 @@ def by_scipy(images: Images, random: np.random.Generator) -> object:
     """The same maps, and scipy's resampling of all images as one volume."""
     maps = Distortion().draw(len(images), random)
     rows = np.broadcast_to(np.arange(len(images))[:, None, None], images.shape)
-    return map_coordinates(images, [rows, maps[:, 1], maps[:, 0]], order=1, prefilter=False)
+    return map_coordinates(images, [rows, maps[1], maps[0]], order=1, prefilter=False)
 
 
 def by_keras(images: Images, random: np.random.Generator) -> object:
@@ -123,7 +123,7 @@ def by_keras(images: Images, random: np.random.Generator) -> object:
         part = tf.constant(images[start : start + 256], tf.float32)
         maps = Distortion().draw(len(part), random)
         rows = np.broadcast_to(np.arange(len(part), dtype=np.float32)[:, None, None], part.shape)
-        at = tf.constant(np.stack([rows, maps[:, 1], maps[:, 0]]))
+        at = tf.constant(np.stack([rows, maps[1], maps[0]]))
         results.append(keras.ops.image.map_coordinates(part, at, order=1))
     return results
 

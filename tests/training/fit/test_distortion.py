@@ -44,12 +44,21 @@ def test_images_are_resampled_as_scipy_does(images: UInt8) -> None:
     """Bilinear, with 0 outside: to a grey level or two, for OpenCV's fractions are 1/32 pixels."""
     distortion = Distortion(elastic_px=2.0, serif_part=0)
     got = distortion.apply(images[:50], np.random.default_rng(4)).astype(float)
-    maps = distortion.draw(50, np.random.default_rng(4))
+    maps = np.stack(distortion.draw(50, np.random.default_rng(4)), axis=1)
     for image, (x, y), result in zip(images[:50], maps, got, strict=True):
         padded = np.pad(image.astype(float), 1)
         expected = map_coordinates(padded, [y + 1, x + 1], order=1, mode="constant", cval=0)
         assert np.abs(result - expected).max() <= 255 / 32 * 2
         assert np.abs(result - expected).mean() < 1
+
+
+@given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 9))
+def test_no_image_gets_ink_of_its_neighbours(seed: int, rows: int) -> None:
+    """However far one is moved: between white images a black one stays black."""
+    distortion = Distortion(shift_px=40, elastic_px=5, serif_part=0)
+    images = np.zeros((rows, 28, 28), np.uint8)
+    images[::2] = 255
+    assert not distortion.apply(images, np.random.default_rng(seed))[1::2].any()
 
 
 @given(
@@ -72,7 +81,7 @@ def test_the_affine_part_is_what_its_figures_say(
         shear=shear,
         shift_px=shift_px,
     )
-    (x, y) = distortion.draw(1, np.random.default_rng(seed))[0].astype(float)
+    x, y = distortion.draw(1, np.random.default_rng(seed))[:, 0].astype(float)
     linear = np.array(
         [[x[0, 1] - x[0, 0], x[1, 0] - x[0, 0]], [y[0, 1] - y[0, 0], y[1, 0] - y[0, 0]]]
     )

@@ -1,8 +1,5 @@
 """Serifs: the short strokes that print, and many a hand, adds to a digit's upper and lower end."""
 
-from collections.abc import Iterator
-from math import cos, radians, sin
-
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +22,11 @@ FLAG_DEG = (10.0, 60.0)
 THICKNESS_PX = (1, 3)
 """Of both, from the least to the most."""
 
+Rows = npt.NDArray[np.int64]
+
+Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+"""x and y of each."""
+
 _FRACTION_BITS = 4
 _FRACTIONS = 1 << _FRACTION_BITS
 """Of a pixel, between which OpenCV draws."""
@@ -42,48 +44,40 @@ def add_serifs(images: UInt8, part: float, random: np.random.Generator) -> UInt8
     drawn = images.copy()
     has_ink = images.max(axis=(1, 2)) >= INK
     has_foot, has_flag = (random.random((2, len(images))) < part) & has_ink
-    for row, end in _find_ends(drawn, has_foot, is_upper=False):
-        _draw_foot(drawn[row], *end, random)
-    for row, end in _find_ends(drawn, has_flag, is_upper=True):
-        _draw_flag(drawn[row], *end, random)
+    _draw_feet(drawn, np.flatnonzero(has_foot), random)
+    _draw_flags(drawn, np.flatnonzero(has_flag), random)
     return drawn
 
 
-def _find_ends(
-    images: UInt8, which: npt.NDArray[np.bool_], *, is_upper: bool
-) -> Iterator[tuple[int, tuple[float, float]]]:
-    """Of `which` images, each with ink: its row, and x and y of the middle of the highest ink.
+def _draw_feet(images: UInt8, rows: Rows, random: np.random.Generator) -> None:
+    thickness = random.integers(*THICKNESS_PX, len(rows), endpoint=True)
+    left, right = random.uniform(*FOOT_PX, (2, len(rows)))
+    x, y = _find_ends(images[rows], is_upper=False)
+    y = y - (thickness - 1) / 2
+    _draw_lines(images, rows, (x - left, y), (x + right, y), thickness)
 
-    Of the lowest, unless `is_upper`.
-    """
-    rows = np.flatnonzero(which)
-    ink = images[rows] >= INK
+
+def _draw_flags(images: UInt8, rows: Rows, random: np.random.Generator) -> None:
+    thickness = random.integers(*THICKNESS_PX, len(rows), endpoint=True)
+    length = random.uniform(*FLAG_PX, len(rows))
+    fall = np.radians(random.uniform(*FLAG_DEG, len(rows)))
+    x, y = _find_ends(images[rows], is_upper=True)
+    y = y + (thickness - 1) / 2
+    end = x - length * np.cos(fall), y + length * np.sin(fall)
+    _draw_lines(images, rows, (x, y), end, thickness)
+
+
+def _find_ends(images: UInt8, *, is_upper: bool) -> Points:
+    """Of images that have ink: the middle of the highest of it, or the lowest."""
+    ink = images >= INK
     lines = np.asarray(ink.any(axis=2))
     y = lines.argmax(axis=1) if is_upper else SIDE - 1 - lines[:, ::-1].argmax(axis=1)
-    line = ink[np.arange(len(rows)), y]
-    x = line @ np.arange(SIDE) / line.sum(axis=1)
-    ends = zip(x.tolist(), y.tolist(), strict=True)
-    return zip(rows.tolist(), ends, strict=True)
+    line = ink[np.arange(len(images)), y]
+    return line @ np.arange(SIDE) / line.sum(axis=1), y.astype(float)
 
 
-def _draw_foot(image: UInt8, x: float, y: float, random: np.random.Generator) -> None:
-    thickness = int(random.integers(*THICKNESS_PX, endpoint=True))
-    left, right = random.uniform(*FOOT_PX, 2)
-    y -= (thickness - 1) / 2
-    _draw_line(image, (x - left, y), (x + right, y), thickness)
-
-
-def _draw_flag(image: UInt8, x: float, y: float, random: np.random.Generator) -> None:
-    thickness = int(random.integers(*THICKNESS_PX, endpoint=True))
-    length, fall = random.uniform(*FLAG_PX), radians(random.uniform(*FLAG_DEG))
-    y += (thickness - 1) / 2
-    end = x - length * cos(fall), y + length * sin(fall)
-    _draw_line(image, (x, y), end, thickness)
-
-
-def _draw_line(
-    image: UInt8, start: tuple[float, float], end: tuple[float, float], thickness: int
-) -> None:
-    first = round(start[0] * _FRACTIONS), round(start[1] * _FRACTIONS)
-    last = round(end[0] * _FRACTIONS), round(end[1] * _FRACTIONS)
-    cv2.line(image, first, last, FULL, thickness, cv2.LINE_AA, _FRACTION_BITS)
+def _draw_lines(images: UInt8, rows: Rows, start: Points, end: Points, thickness: Rows) -> None:
+    ends = np.rint(np.multiply((start, end), _FRACTIONS)).astype(int)
+    lines = zip(*(points.T.tolist() for points in ends), strict=True)
+    for row, (first, last), pixels in zip(rows.tolist(), lines, thickness.tolist(), strict=True):
+        cv2.line(images[row], first, last, FULL, pixels, cv2.LINE_AA, _FRACTION_BITS)
