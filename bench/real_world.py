@@ -6,8 +6,9 @@ machine's typefaces (typefaces.py says what to install), and strokes. Each pictu
 `prepare_image`, and then to a version of the model, here by NumPy. Writes
 bench/results/real_world.json, and the table of docs/sdk.md.
 
-The numbers in `prepare_image` were chosen on MNIST's validation images and on the families of
-typefaces.CHOSEN_ON: `--choosing` takes those, and writes nothing.
+The numbers in `prepare_image`, and those by which pens trace digits, were chosen on MNIST's
+validation images and on the families of typefaces.CHOSEN_ON: `--choosing` takes those, and writes
+nothing.
 """
 
 import argparse
@@ -113,6 +114,7 @@ def main(mnist: Path, weights: Path, rows: int, *, is_choosing: bool) -> None:
         if weights.is_relative_to(MODEL_DIR)
         else weights.name,
         "digits": len(digits),
+        "traces_differ": differ(digits),
         "typefaces": sum(face.is_text for face in faces),
         "families": len({face.family for face in faces if face.is_text}),
         "chosen_on": sorted(CHOSEN_ON),
@@ -140,6 +142,17 @@ def draw_digit(digit: tuple[Digit, int]) -> Drawn:
     yield "sharp shadow", "its own shape", label, in_sharp_shadow(shape, random)
     for width in PEN_WIDTHS_PIXELS:
         yield "pens", f"{width} px wide", label, dark_on_white(trace.draw(width))
+
+
+def differ(digits: Iterable[tuple[Digit, int]]) -> float:
+    """The mean squared difference between the digits and their traces."""
+    with ProcessPoolExecutor() as pool:
+        return float(np.mean(list(pool.map(_differ, digits, chunksize=CHUNK))))
+
+
+def _differ(digit: tuple[Digit, int]) -> float:
+    pixels, _ = digit
+    return Trace.of(pixels).differs(pixels)
 
 
 def print_digits(face: Typeface) -> Drawn:

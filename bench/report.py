@@ -610,7 +610,9 @@ def render_real_world(results: Results) -> str:
         f"{results['digits']:,} digits of MNIST, {results['typefaces']} typefaces of "
         f"{results['families']} families, as `{results['weights']}` answers what `prepare_image` "
         "makes of their pictures (`bench/real_world.py`). Pens draw on 280x280, where a digit is "
-        "200 pixels long. What is refused as blank counts as wrong."
+        "200 pixels long. They follow a trace of the digit, which differs from it by "
+        f"{results['traces_differ'] ** 0.5:.3f} where it is as wide (root mean square; full ink is "
+        "1). What is refused as blank counts as wrong."
     )
     return "\n".join([*lines, "", note]) + "\n"
 

@@ -186,10 +186,16 @@ def mnist_test(mnist_folder: Path) -> tuple[Images, Images]:
 
 
 @pytest.fixture(scope="session")
-def fashion_test(repository: Path) -> Images:
+def fashion_folder(repository: Path) -> Path:
+    """The folder with the files of Fashion-MNIST; the test is skipped where there is none."""
+    folder = repository.parent / "shared" / "fashion-mnist"
+    if not (folder / "t10k-images-idx3-ubyte.gz").exists():
+        pytest.skip(f"no Fashion-MNIST: {folder} is not there")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fashion_test(fashion_folder: Path) -> Images:
     """The 10,000 test images of Fashion-MNIST, uint8 [10000, 28, 28]."""
-    file = repository.parent / "shared" / "fashion-mnist" / "t10k-images-idx3-ubyte.gz"
-    if not file.exists():
-        pytest.skip(f"no Fashion-MNIST: {file} is not there")
-    images = gzip.decompress(file.read_bytes())
+    images = gzip.decompress((fashion_folder / "t10k-images-idx3-ubyte.gz").read_bytes())
     return np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)

@@ -119,7 +119,10 @@ def test_a_pen_draws_as_wide_as_it_is(width: int) -> None:
 def test_a_digit_by_its_own_pen_is_the_digit() -> None:
     """Prepared again, the outline and the trace of a digit are nearly itself, wherever placed."""
     digit = prepare_image(dark_on_white(draw_shape("3, round", _seeded()))).pixels
-    own = Trace.of(digit).draw()
+    trace = Trace.of(digit)
+    assert 0 < trace.differs(digit) < 0.01
+    assert trace.differs(np.fliplr(digit)) > 5 * trace.differs(digit)
+    own = trace.draw()
     for ink in (draw_outline(digit), own, place(own, _seeded())):
         again = prepare_image(dark_on_white(ink)).pixels
         assert np.abs(again.astype(int) - digit).mean() < 9
