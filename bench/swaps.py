@@ -135,7 +135,11 @@ def swap(models: Path, server: ServerProcess, post: Post, version: int) -> Swap:
 
 
 def tails(swaps: list[Swap]) -> dict[str, object]:
-    """The p99 of all seconds before a swap, and of all with one; and of each, in milliseconds."""
+    """The p99 of all seconds before a swap, and of all with one; and of each, in milliseconds.
+
+    And how many seconds of each kind were beyond twice the quiet p99: as many of both are the
+    machine's.
+    """
     before = [each.second(-1) for each in swaps]
     during = [each.second(0) for each in swaps]
     quiet, swapping = (
@@ -147,6 +151,10 @@ def tails(swaps: list[Swap]) -> dict[str, object]:
         "swap_to_quiet": swapping / quiet,
         "quiet_seconds_p99_ms": spread(before),
         "swap_seconds_p99_ms": spread(during),
+        "seconds_beyond_twice_quiet_p99": {
+            "quiet": sum(p99(second) > 2 * quiet for second in before),
+            "swap": sum(p99(second) > 2 * quiet for second in during),
+        },
     }
 
 
