@@ -1,5 +1,7 @@
 """The compiled library behind the Engine protocol."""
 
+import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from flatdense_artifact import (
     read_manifest,
     read_weights,
 )
+from flatdense_artifact.processor import processor_features
 from flatdense_server.engine.aot import (
     AotEngine,
     OpenedLibrary,
@@ -207,6 +210,25 @@ def test_a_cache_without_a_library_names_the_command(
     """What is not there can be made, and the message says how."""
     with pytest.raises(LibraryUnusable, match="flatdense-compile makes one"):
         open_library(tmp_path, find_shape(version_manifest.architecture.layers))
+
+
+@pytest.mark.parametrize("altered", ["lesser", "better"])
+def test_the_best_library_that_is_whole_is_opened(
+    version_manifest: Manifest, compiled: Path, tmp_path: Path, altered: str
+) -> None:
+    """Of two, the one that uses more of the processor is opened; if it was altered, the other."""
+    folders = {name: tmp_path / "aot" / name for name in ("lesser", "better")}
+    for name, folder in folders.items():
+        shutil.copytree(compiled, folder)
+        features = [] if name == "lesser" else [min(processor_features())]
+        described = folder / "library.json"
+        description = json.loads(described.read_bytes())
+        description["target"]["features"] = features
+        described.write_text(json.dumps(description))
+    with (folders[altered] / "libflatdense_aot.so").open("ab") as file:
+        file.write(b"more")
+    opened = open_library(tmp_path, find_shape(version_manifest.architecture.layers))
+    assert opened.folder == folders["better" if altered == "lesser" else "lesser"]
 
 
 def test_two_versions_share_a_library_and_nothing_else(

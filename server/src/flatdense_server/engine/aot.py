@@ -1,6 +1,6 @@
 """XLA ahead of time: a compiled library, called by ctypes. No TensorFlow in the process."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import chain
@@ -124,16 +124,16 @@ class AotEngine:
             run.result()
 
 
-def copy_outputs(networks: list[Network], rows: int, *, hidden: bool) -> Iterator[Outputs]:
+def copy_outputs(networks: list[Network], rows: int, *, hidden: bool) -> list[Outputs]:
     """The first `rows` rows of them all: the next run writes to the same memory."""
+    pieces: list[Outputs] = []
     for network in networks:
         if rows > 0:
-            yield Outputs(
-                network.probabilities[:rows].copy(),
-                network.classes[:rows].copy(),
-                network.hidden[:rows].copy() if hidden else None,
-            )
+            probabilities, classes = network.probabilities[:rows], network.classes[:rows]
+            activations = network.hidden[:rows].copy() if hidden else None
+            pieces.append(Outputs(probabilities.copy(), classes.copy(), activations))
         rows -= len(network.classes)
+    return pieces
 
 
 def count_pieces(size: int, ladder: Ladder, threads: int) -> int:
@@ -165,20 +165,23 @@ def open_library(cache_dir: Path, shape: NetworkShape) -> OpenedLibrary:
     Of several, the one that uses most of what this processor has. Raises LibraryUnusable that
     says, of each library there is, why not.
     """
-    usable: list[tuple[int, Path, CompiledLibrary]] = []
+    described: list[tuple[int, Path, CompiledLibrary]] = []
     reasons: list[str] = []
     for folder in find_libraries(cache_dir):
         try:
             description = read_library(folder)
-            check_library(folder, description, shape)
         except LibraryUnusable as error:
             reasons.append(str(error))
         else:
-            usable.append((len(description.target.features), folder, description))
-    if not usable:
-        raise LibraryUnusable(
-            f"no compiled library in {cache_dir} runs this architecture here"
-            + (f" ({'; '.join(reasons)})" if reasons else "; flatdense-compile makes one")
-        )
-    _, folder, description = max(usable, key=lambda found: found[:2])
-    return OpenedLibrary(folder, description, Library(folder))
+            described.append((len(description.target.features), folder, description))
+    # Checked in turn, the best first: to read a library whole delays the first answer.
+    for _, folder, description in sorted(described, key=lambda found: found[:2], reverse=True):
+        try:
+            check_library(folder, description, shape)
+            return OpenedLibrary(folder, description, Library(folder))
+        except LibraryUnusable as error:
+            reasons.append(str(error))
+    raise LibraryUnusable(
+        f"no compiled library in {cache_dir} runs this architecture here"
+        + (f" ({'; '.join(reasons)})" if reasons else "; flatdense-compile makes one")
+    )
