@@ -1,6 +1,7 @@
 """The batch sizes that are compiled before the server is ready."""
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass, field
 
 Cut = tuple[tuple[int, int], ...]
@@ -35,7 +36,7 @@ class Ladder:
 
     def fit(self, rows: int) -> int:
         """The smallest size that holds `rows`, which is at most `top`."""
-        return next(size for size in self.sizes if size >= rows)
+        return self.sizes[bisect_left(self.sizes, rows)]
 
     def cost(self, size: int) -> float:
         """What an execution of a size of the ladder costs."""
